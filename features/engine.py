@@ -1,0 +1,111 @@
+"""DuckDB, the embedded engine: register a table, run a query, save a result.
+
+Another engine is another class with these methods and the two macros that differ between dialects;
+the SQL text handed to it stays the same.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+
+from features.errors import SourceError
+
+
+class Engine:
+    """One DuckDB database in a temporary file, session time zone UTC; spills instead of dying."""
+
+    def __init__(self, folder: Path, memory_limit: str) -> None:
+        self.folder = folder
+        self.db = duckdb.connect(folder / "work.duckdb")
+        self.db.execute("SET TimeZone = 'UTC'")
+        self.db.execute("SET python_enable_replacements = false")
+        self.db.execute("SET preserve_insertion_order = false")
+        self.db.execute("SET enable_progress_bar = false")
+        self.db.execute(f"SET memory_limit = '{memory_limit}'")
+        self.db.execute("SET temp_directory = ?", [str(folder)])
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table a table of the engine, replacing one of that name."""
+        self.db.register("_incoming", table)
+        self.db.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM _incoming')
+        self.db.unregister("_incoming")
+
+    def stream(self, name: str, batches: pa.RecordBatchReader) -> None:
+        """Make a stream of Arrow batches a table of the engine, a batch at a time."""
+        self.db.register("_incoming", batches)
+        try:
+            self.create(name, "SELECT * FROM _incoming")
+        finally:
+            self.db.unregister("_incoming")
+
+    def create(self, name: str, query: str) -> None:
+        """Keep a query's result as a table, replacing one of that name."""
+        self.run(f'CREATE OR REPLACE TABLE "{name}" AS {query}')
+
+    def query(self, sql: str) -> pa.Table:
+        """Run a query and return its rows."""
+        try:
+            table: pa.Table = self.db.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise SourceError(str(error)) from error
+        return table
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """Run a small query and return its rows as tuples."""
+        fetched: list[tuple[object, ...]] = self.run(sql).fetchall()
+        return fetched
+
+    def save(self, sql: str, path: Path) -> None:
+        """Write a query's rows to one Parquet file, whole or not at all."""
+        unfinished = path.with_name(f".{path.name}.{id(self)}.partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.run(f"COPY ({sql}) TO '{quoted(str(unfinished))}' (FORMAT parquet, COMPRESSION zstd)")
+        unfinished.replace(path)
+
+    def run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Execute one statement.
+
+        Raises:
+            SourceError: the engine refused it, with its own words.
+        """
+        try:
+            return self.db.execute(sql)
+        except duckdb.Error as error:
+            raise SourceError(str(error)) from error
+
+    @staticmethod
+    def days_between(earlier: str, later: str) -> str:
+        """SQL for whole days from one date expression to another."""
+        return f"DATEDIFF('DAY', CAST({earlier} AS DATE), CAST({later} AS DATE))"
+
+    @staticmethod
+    def minutes_between(earlier: str, later: str) -> str:
+        """SQL for whole minutes from one timestamp expression to another."""
+        return f"DATEDIFF('MINUTE', {earlier}, {later})"
+
+    @staticmethod
+    def moment(at: datetime) -> str:
+        """SQL literal of a naive UTC timestamp."""
+        return f"TIMESTAMP '{at:%Y-%m-%d %H:%M:%S.%f}'"
+
+
+@contextmanager
+def open_engine(home: Path, *, memory_limit: str = "3GB") -> Iterator[Engine]:
+    """An engine whose working file lies in a folder of its own under `home` and goes with it."""
+    home.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="work-", dir=home) as folder:
+        engine = Engine(Path(folder), memory_limit)
+        try:
+            yield engine
+        finally:
+            engine.db.close()
+
+
+def quoted(text: str) -> str:
+    """Text as the inside of a SQL string literal."""
+    return text.replace("'", "''")

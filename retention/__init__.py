@@ -1,0 +1,1 @@
+"""What happened, what it was worth, what was done about it."""

@@ -1,0 +1,1 @@
+"""From history to a promoted model; the only layer with hindsight."""
