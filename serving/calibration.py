@@ -1,0 +1,49 @@
+"""From component margins to a churn probability: an intercept and a slope for each component."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def sigmoid(log_odds: ArrayLike) -> NDArray[np.float64]:
+    """Probability in [0, 1] of finite log-odds, without overflow at either end."""
+    probability: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -np.asarray(log_odds, dtype=np.float64)))
+    return probability
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """`logit p = intercept + sum over components of slope x margin`, fitted on later history than the model.
+
+    A slope of 1 trusts a component's margin as the model gave it, below 1 shrinks it, 0 drops it.
+    The model's own base value is inside the intercept. `draws` are clustered bootstrap refits, one a row:
+    intercept, then the slopes in order; `seed` repeats their resampling.
+    """
+
+    intercept: float
+    slopes: Mapping[str, float]
+    draws: NDArray[np.float64] = field(repr=False)
+    method: str = "component"
+    seed: int = 0
+
+    def terms(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated log-odds by component, `(rows, components)`; with the intercept they sum to all."""
+        return margins * np.array(list(self.slopes.values()), dtype=np.float64)
+
+    def log_odds(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated log-odds of leaving, from margins `(rows, components)` in the order of the slopes."""
+        total: NDArray[np.float64] = self.intercept + self.terms(margins).sum(axis=1)
+        return total
+
+    def apply(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated churn probability of each row."""
+        return sigmoid(self.log_odds(margins))
+
+    def interval(self, margins: NDArray[np.float64], level: float = 0.95) -> NDArray[np.float64]:
+        """Low and high probability of each row, `(2, rows)`: how far calibration may be off."""
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        parts = np.array_split(margins, max(1, len(margins) // 10_000))  # a part's draws fit in 20 MB
+        drawn = (self.draws[:, :1] + self.draws[:, 1:] @ part.T for part in parts)
+        return sigmoid(np.concatenate([np.quantile(part, tails, axis=0) for part in drawn], axis=1))
