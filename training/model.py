@@ -1,0 +1,127 @@
+"""The churn model: LightGBM on pooled snapshots, its rounds and calibration rows found by looking forward.
+
+Within development the model is fitted on what was closed before each of several later slices and predicts that
+slice. Those forward predictions choose the number of rounds and the shape, and are the rows on which components
+are calibrated; the model itself is then fitted on all of development.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from features.declare import Direction, Feature
+from training.split import Fold, Rows
+
+Matrix = NDArray[np.float64]
+SEED = 7
+MOST_ROUNDS = 800
+PATIENCE = 60
+
+SHAPES: tuple[dict[str, float], ...] = (
+    {"num_leaves": 4, "min_data_in_leaf": 50, "feature_fraction": 0.3},
+    {"num_leaves": 7, "min_data_in_leaf": 100, "feature_fraction": 0.3},
+    {"num_leaves": 15, "min_data_in_leaf": 200, "feature_fraction": 0.3},
+)
+"""Candidate shapes, from stiff to loose; the forward log loss chooses."""
+
+SHARED = {
+    "objective": "binary",
+    "learning_rate": 0.03,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "cat_smooth": 50.0,
+    "max_cat_threshold": 8,
+    "monotone_constraints_method": "intermediate",
+    "verbose": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "seed": SEED,
+}
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Predictions of later slices by models that had not seen them.
+
+    `rows` are indices into the history, `contributions` (len(rows), features + 1) their SHAP values in log-odds
+    with the base last, `loss` the mean log loss that chose `shape` and `rounds`.
+    """
+
+    rows: NDArray[np.intp]
+    contributions: Matrix
+    shape: dict[str, float]
+    rounds: int
+    loss: float
+
+
+def parameters(features: tuple[Feature, ...], shape: dict[str, float]) -> dict[str, object]:
+    """LightGBM's parameters: monotone wherever a feature's direction is declared, never class-weighted."""
+    towards = {Direction.SAFER: -1, Direction.RISKIER: 1, Direction.UNKNOWN: 0}
+    return {**SHARED, **shape, "monotone_constraints": [towards[f.more_is] for f in features]}
+
+
+def fit(matrix: Matrix, churned: Rows, features: tuple[Feature, ...], shape: dict[str, float], rounds: int) -> lgb.Booster:
+    """A booster of `rounds` trees on the given rows."""
+    return lgb.train(parameters(features, shape), _dataset(matrix, churned, features), rounds)
+
+
+def look_forward(
+    matrix: Matrix,
+    churned: Rows,
+    features: tuple[Feature, ...],
+    folds: tuple[Fold, ...],
+    progress: Callable[[int, int], None],
+    shapes: tuple[dict[str, float], ...] = SHAPES,
+) -> Forward:
+    """Choose shape and rounds by mean log loss over the folds' later slices, and keep their predictions."""
+    best: tuple[float, int, dict[str, float], list[lgb.Booster]] | None = None
+    for i, shape in enumerate(shapes):
+        boosters, curves = [], []
+        for j, fold in enumerate(folds):
+            booster, curve = _fit_watched(matrix, churned, features, shape, fold)
+            boosters.append(booster)
+            curves.append(curve * fold.predict.sum())
+            progress(i * len(folds) + j + 1, len(shapes) * len(folds))
+        loss = np.sum(curves, axis=0) / sum(fold.predict.sum() for fold in folds)
+        rounds = int(loss.argmin()) + 1
+        if best is None or loss[rounds - 1] < best[0]:
+            best = float(loss[rounds - 1]), rounds, shape, boosters
+    assert best is not None
+    loss_value, rounds, shape, boosters = best
+    parts = [b.predict(matrix[f.predict], pred_contrib=True, num_iteration=rounds) for b, f in zip(boosters, folds, strict=True)]
+    rows = np.concatenate([np.flatnonzero(fold.predict) for fold in folds])
+    return Forward(rows, np.vstack(parts), shape, rounds, loss_value)
+
+
+def _fit_watched(
+    matrix: Matrix, churned: Rows, features: tuple[Feature, ...], shape: dict[str, float], fold: Fold
+) -> tuple[lgb.Booster, Matrix]:
+    """A booster on the fold's learning rows and its log loss on the later slice after every round."""
+    seen: dict[str, dict[str, list[float]]] = {}
+    train = _dataset(matrix[fold.learn], churned[fold.learn], features)
+    later = train.create_valid(matrix[fold.predict], churned[fold.predict].astype(np.float64))
+    booster = lgb.train(
+        parameters(features, shape),
+        train,
+        MOST_ROUNDS,
+        valid_sets=[later],
+        valid_names=["later"],
+        callbacks=[lgb.record_evaluation(seen), lgb.early_stopping(PATIENCE, verbose=False)],
+    )
+    curve = np.array(seen["later"]["binary_logloss"])
+    return booster, np.concatenate([curve, np.full(MOST_ROUNDS - len(curve), curve[-1])])
+
+
+def _dataset(matrix: Matrix, churned: Rows, features: tuple[Feature, ...]) -> lgb.Dataset:
+    categorical = [i for i, f in enumerate(features) if f.categories]
+    return lgb.Dataset(
+        matrix,
+        churned.astype(np.float64),
+        feature_name=[f"f{i}" for i in range(len(features))],
+        categorical_feature=categorical,
+        free_raw_data=False,
+    )

@@ -1,0 +1,109 @@
+"""The split by time: development, a gap as long as a label window, then the test period.
+
+A snapshot at t is fully known only at t + lead + horizon. Training on snapshots whose window reaches past a
+test snapshot would use what nobody had at that date, hence the gap, between every two periods.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.config import Settings
+from training.errors import EvidenceError
+
+Rows = NDArray[np.bool_]
+Moments = NDArray[np.datetime64]
+TEST_SHARE = 0.25
+"""Without [evidence], the latest quarter of the judged snapshot dates is the test period."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One look forward: rows to learn from, and later rows to predict, a gap apart."""
+
+    learn: Rows
+    predict: Rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row masks of the development and test periods, and the forward folds within development."""
+
+    development: Rows
+    test: Rows
+    folds: tuple[Fold, ...]
+    first_test: datetime
+    last_training: datetime
+
+
+def split(settings: Settings, moments: Moments, judged: Rows) -> Split:
+    """Divide judged snapshot rows by time as `[evidence]` says.
+
+    Raises:
+        EvidenceError: a period is empty, or training windows would reach into the test period.
+    """
+    first_test, test = _test_rows(settings, moments, judged)
+    latest = _as_datetime(np.datetime64(first_test, "us") - np.timedelta64(settings.gap_days, "D"))
+    until = settings.evidence.train_until or latest
+    if until > latest:
+        raise EvidenceError(
+            f"train_until {until:%Y-%m-%d} is less than lead + horizon ({settings.gap_days} days) before the first test "
+            f"snapshot {first_test:%Y-%m-%d}; labels would overlap the test period. Use {latest:%Y-%m-%d} or earlier."
+        )
+    development = judged & (moments <= np.datetime64(until, "us"))
+    if not development.any():
+        raise EvidenceError(f"no judged snapshot lies at or before {until:%Y-%m-%d}; there is nothing to train on")
+    return Split(development, test, forward_folds(moments, development, settings.gap_days), first_test, until)
+
+
+def forward_folds(moments: Moments, development: Rows, gap_days: int, folds: int = 4) -> tuple[Fold, ...]:
+    """Consecutive slices of the later development period, each with all that was closed before it began.
+
+    The slices hold about equally many rows; the first begins where two fifths of the rows lie behind it. Slices
+    with nothing closed before them are left out, so short histories have fewer.
+    """
+    times = moments[development]
+    edges = np.unique(np.quantile(times.astype("datetime64[us]").astype(np.int64), np.linspace(0.4, 1, folds + 1)[:-1], method="higher"))
+    starts = edges.astype("datetime64[us]")
+    ends = [*starts[1:], times.max() + np.timedelta64(1, "D")]
+    gap = np.timedelta64(gap_days, "D")
+    found = []
+    for start, end in zip(starts, ends, strict=True):
+        learn = development & (moments + gap <= start)
+        predict = development & (moments >= start) & (moments < end)
+        if learn.any() and predict.any():
+            found.append(Fold(learn, predict))
+    return tuple(found)
+
+
+def _test_rows(settings: Settings, moments: Moments, judged: Rows) -> tuple[datetime, Rows]:
+    evidence = settings.evidence
+    if not judged.any():
+        raise EvidenceError(
+            "no snapshot has a closed label window: the data ends before lead + horizon "
+            f"({settings.gap_days} days) have passed after the first snapshot"
+        )
+    if evidence.test_dates:
+        test = judged & np.isin(moments, np.array(evidence.test_dates, dtype="datetime64[us]"))
+        first = min(evidence.test_dates)
+    else:
+        first = evidence.test_from or _default_test_from(settings, moments[judged])
+        test = judged & (moments >= np.datetime64(first, "us"))
+    if not test.any():
+        raise EvidenceError(f"no judged snapshot lies in the test period from {first:%Y-%m-%d}")
+    return first, test
+
+
+def _default_test_from(settings: Settings, moments: Moments) -> datetime:
+    days = np.unique(moments)
+    return _as_datetime(days[min(int(len(days) * (1 - TEST_SHARE)), len(days) - 1)])
+
+
+def _as_datetime(moment: np.datetime64) -> datetime:
+    found = moment.astype("datetime64[us]").item()
+    assert isinstance(found, datetime)
+    return found
+
+
