@@ -15,16 +15,16 @@ from features.staged import Staged
 KNOWN = "r.known_at <= d.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > d.snapshot_at)"
 
 
-def grid(settings: Settings, first: datetime, last: datetime) -> list[datetime]:
+def grid(settings: Settings, first: datetime, last: datetime, newest: datetime | None = None) -> list[datetime]:
     """Snapshot dates within [first, last]: the configured dates, or every `every_days` days.
 
-    The grid is anchored at the first test date where one is configured, else at `last`, so that the newest
-    window that can be judged is used. Configured test dates always belong.
+    The grid is anchored at the first test date where one is configured, else at `newest` (`last` where none is
+    given), so that the newest window that can be judged is used. Configured test dates always belong.
     """
     evidence, step = settings.evidence, timedelta(days=settings.snapshots.every_days)
     wanted = set(settings.snapshots.dates) | set(evidence.test_dates)
     if not settings.snapshots.dates:
-        anchor = evidence.test_from or (min(evidence.test_dates) if evidence.test_dates else midnight(last))
+        anchor = evidence.test_from or (min(evidence.test_dates) if evidence.test_dates else midnight(newest or last))
         steps_back, steps_on = (anchor - first) // step, (last - anchor) // step
         wanted |= {anchor + i * step for i in range(-steps_back, steps_on + 1)}
     return sorted(day for day in wanted if first <= day <= last)

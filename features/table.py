@@ -1,9 +1,12 @@
 """The feature table: the catalogue over the spine, compiled to one scan a source and computed date by date."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.catalogue import Catalogue
 from features.declare import DERIVED, Feature
@@ -27,7 +30,23 @@ def build(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "sp
     return pa.concat_tables(parts) if parts else _empty(catalogue)
 
 
-def build_parts(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "spine") -> Iterator[tuple[int, pa.Table]]:
+def write(engine: Engine, staged: Staged, catalogue: Catalogue, path: Path, tell: Callable[[int], None]) -> None:
+    """As `build`, into one Parquet file, a group of snapshots at a time; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with pq.ParquetWriter(unfinished, _schema(catalogue), compression="zstd") as file:
+            for done, part in build_parts(engine, staged, catalogue):
+                file.write_table(part)
+                tell(done)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def build_parts(
+    engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "spine"
+) -> Iterator[tuple[int, pa.Table]]:
     """As `build`, one group of snapshots at a time: (rows done so far, table of the group)."""
     engine.create("whole_spine", f"SELECT DISTINCT account_id, snapshot_at FROM {spine}")
     counted = engine.rows("SELECT snapshot_at, COUNT(*) FROM whole_spine GROUP BY snapshot_at ORDER BY snapshot_at")
@@ -78,7 +97,9 @@ def _register_calendar(engine: Engine, days: list[datetime], how: How) -> None:
             "week": pa.array([(age - 1) // 7 for age in ages], pa.int32()),
             "week_bits": pa.array([1 << (age - 1) // 7 for age in ages], pa.int64()),
             **{
-                f"day_bits_{i + 1}": pa.array([1 << (age - 1) % 28 if (age - 1) // 28 == i else 0 for age in ages], pa.int64())
+                f"day_bits_{i + 1}": pa.array(
+                    [1 << (age - 1) % 28 if (age - 1) // 28 == i else 0 for age in ages], pa.int64()
+                )
                 for i in range(3)
             },
         }
@@ -148,5 +169,3 @@ def _schema(catalogue: Catalogue) -> pa.Schema:
 
 def _empty(catalogue: Catalogue) -> pa.Table:
     return _schema(catalogue).empty_table()
-
-

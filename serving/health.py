@@ -19,12 +19,7 @@ from serving.errors import ServingError
 TYPICAL = {"usage": 0.45, "feedback": 0.25, "support": 0.20, "relationship": 0.10}
 """Customary weights, each inside its customary range; they sum to one."""
 
-RANGES = {
-    "usage": (0.40, 0.50),
-    "feedback": (0.20, 0.25),
-    "support": (0.15, 0.20),
-    "relationship": (0.10, 0.15),
-}
+RANGES = {"usage": (0.40, 0.50), "feedback": (0.20, 0.25), "support": (0.15, 0.20), "relationship": (0.10, 0.15)}
 """Customary range `[low, high]` of each weight."""
 
 Steps = Sequence[tuple[float, float]]

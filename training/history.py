@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from features import snapshots, table
@@ -14,7 +15,7 @@ from features.config import Settings
 from features.engine import Engine
 from features.staged import Staged
 from training.errors import EvidenceError
-from training.labels import CHURNED, STAYED, Labels, label, observed_until
+from training.labels import CENSORED, CHURNED, STAYED, Labels, label, observed_until
 from training.split import Split, split
 
 Progress = Callable[[int, int], None]
@@ -57,35 +58,46 @@ class History:
 
 
 def load_history(settings: Settings, engine: Engine, staged: Staged, progress: Progress) -> tuple[History, Split]:
-    """Snapshots over all of history, their features and labels, and the split by time."""
-    first, _ = snapshots.span(engine, staged)
-    last_closed = observed_until(settings, engine, staged) - timedelta(days=settings.gap_days + settings.churn.grace_days)
-    if settings.snapshots.before_renewal_days is not None:
-        rows = snapshots.renewal_spine(settings, engine, staged, first, last_closed)
-    else:
-        grid = snapshots.grid(settings, first + timedelta(days=FIRST_HISTORY_DAYS), last_closed)
-        rows = snapshots.spine(settings, engine, staged, grid)
-    if rows == 0:
-        raise EvidenceError("no account was alive at any snapshot; check [population] and the contract table's dates")
-    labels = label(settings, engine, staged)
-    moments = labels.table["snapshot_at"].to_numpy()
-    parts = split(settings, moments, labels.table["outcome"].isin([STAYED, CHURNED]).to_numpy())
+    """Snapshots over all of history, their features and labels, and the split by time.
+
+    Snapshots whose window is not closed are labelled, counted as censored, and left out of the arrays.
+    """
+    labels = labelled_spine(settings, engine, staged)
+    closed = Labels(
+        labels.table[labels.table["outcome"] != CENSORED].reset_index(drop=True), labels.observed_until, labels.counts()
+    )
+    judged = closed.table["outcome"].isin([STAYED, CHURNED]).to_numpy()
+    parts = split(settings, closed.table["snapshot_at"].to_numpy(), judged)
+    engine.register("spine", pa.Table.from_pandas(closed.table[["account_id", "snapshot_at"]], preserve_index=False))
     vocabulary = discover(engine, staged, known_by=parts.last_training, max_events=settings.features.max_events)
     catalogue = declare(staged, vocabulary)
     frames = []
     for done, part in table.build_parts(engine, staged, catalogue):
         frames.append(part.to_pandas())
-        progress(done, rows)
+        progress(done, len(closed.table))
     features = pd.concat(frames, ignore_index=True)
-    _require_same_rows(features, labels.table)
-    history = History(
-        features[catalogue.names], features["account_id"].to_numpy(dtype=str), features["snapshot_at"].to_numpy(), labels, catalogue
-    )
-    return history, parts
+    _require_same_rows(features, closed.table)
+    accounts, moments = features["account_id"].to_numpy(dtype=str), features["snapshot_at"].to_numpy()
+    return History(features[catalogue.names], accounts, moments, closed, catalogue), parts
+
+
+def labelled_spine(settings: Settings, engine: Engine, staged: Staged) -> Labels:
+    """Every snapshot of history with its outcome, and the table `spine` to match."""
+    first, last = snapshots.span(engine, staged)
+    if settings.snapshots.before_renewal_days is not None:
+        rows = snapshots.renewal_spine(settings, engine, staged, first, last)
+    else:
+        anchor = observed_until(settings, engine, staged) - timedelta(
+            days=settings.gap_days + settings.churn.grace_days
+        )
+        grid = snapshots.grid(settings, first + timedelta(days=FIRST_HISTORY_DAYS), last, anchor)
+        rows = snapshots.spine(settings, engine, staged, grid)
+    if rows == 0:
+        raise EvidenceError("no account was alive at any snapshot; check [population] and the contract table's dates")
+    return label(settings, engine, staged)
 
 
 def _require_same_rows(features: pd.DataFrame, labels: pd.DataFrame) -> None:
     keys = ["account_id", "snapshot_at"]
     if not features[keys].equals(labels[keys]):
         raise EvidenceError("features and labels do not line up row by row; this is a bug, please report it")
-

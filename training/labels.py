@@ -28,9 +28,13 @@ class Labels:
 
     table: pd.DataFrame
     observed_until: datetime
+    all_counts: dict[str, int] | None = None
+    """Rows per outcome before censored ones were left out of `table`, where they were."""
 
     def counts(self) -> dict[str, int]:
-        """Rows per outcome."""
+        """Rows per outcome, censored ones included."""
+        if self.all_counts is not None:
+            return self.all_counts
         found = self.table["outcome"].value_counts()
         return {outcome: int(found.get(outcome, 0)) for outcome in (STAYED, CHURNED, INVOLUNTARY, CENSORED)}
 

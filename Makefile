@@ -1,0 +1,57 @@
+# Everything a user or a machine runs. `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check notebooks evidence slow bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(INSTALLED) ## everything into .venv, from requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $(INSTALLED)
+
+demo: $(INSTALLED) ## the main job on a simulated company: evidence, tiers, accounts at risk (about 2 minutes)
+	$(BIN)/keepwell demo saas
+
+test: $(INSTALLED) ## lint, types, import rules and the whole test suite (under 15 minutes)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+check: $(INSTALLED) ## only lint, types and import rules (a minute)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(INSTALLED) ## run the notebooks and save them, executed, under .keepwell/notebooks (3 minutes)
+	$(BIN)/python -m pytest -q tests/test_notebooks.py
+
+evidence: $(INSTALLED) ## train on the real data sets and print their evidence (5 minutes)
+	$(BIN)/keepwell demo grocery
+
+slow: $(INSTALLED) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
+	$(BIN)/python -m pytest -q -n 2 -m slow
+
+bench: $(INSTALLED) ## features against a pandas group-by and a bare scan (5 minutes)
+	$(BIN)/python benchmarks/features.py
+
+lock: $(INSTALLED) ## resolve requirements.lock again
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	  --python-version 3.11 --extra grocery --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what was installed and built
+	rm -rf $(VENV) .keepwell dist

@@ -1,0 +1,351 @@
+"""The command line: one sub-command a verb, no logic. Exit codes: 0 done, 1 data or evidence refused, 2 usage."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from features.config import Settings, load
+from features.errors import SourceError
+from serving.errors import ServingError
+from training.errors import EvidenceError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Customer health and churn, with proof.",
+)
+out, err = Console(), Console(stderr=True)
+
+Config = Annotated[Path, typer.Option("--config", help="The company's keepwell.toml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Model = Annotated[str | None, typer.Option("--model", help="A version or @alias; the champion by default.")]
+AsOf = Annotated[list[datetime], typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC).")]
+Day = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC).")]
+DEFAULT = Path("keepwell.toml")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the raw files are.")] = Path(),
+    config: Config = DEFAULT,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a commented keepwell.toml by looking at the files of a folder."""
+    from features.guess import guess, render
+
+    if config.exists() and not force:
+        raise SourceError(f"{config} exists; give another --config, or --force to replace it")
+    found = guess(folder)
+    config.write_text(render(found), encoding="utf-8")
+    from training.report import tables
+
+    out.print(tables.guessed(found))
+    out.print(f"Wrote [bold]{config}[/bold]. Read it, correct it, then run `keepwell check`.")
+
+
+@app.command()
+def check(config: Config = DEFAULT, as_json: Json = False) -> None:
+    """The contract report: what each source delivered, and which rows broke their contract."""
+    from dataclasses import asdict
+
+    from features.check import report, write_quarantine
+    from features.engine import open_engine
+    from features.sources import stage
+    from training.report import tables
+
+    settings = load(config)
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        tell("reading the sources", 0, 1)
+        staged = stage(settings, engine)
+        found = report(settings, engine, staged)
+        write_quarantine(engine, settings.home_dir / "quarantine")
+    _show(as_json, asdict(found), lambda: tables.contract_report(found, settings.home_dir / "quarantine"))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def catalogue(config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Every feature with its component, definition, unit, direction and window."""
+    from features.catalogue import declare, discover
+    from features.engine import open_engine
+    from features.sources import stage
+    from training.report import tables
+
+    settings = load(config)
+    with open_engine(settings.home_dir) as engine:
+        staged = stage(settings, engine)
+        words = discover(engine, staged, known_by=staged.now, max_events=settings.features.max_events)
+        rows = declare(staged, words).as_rows()
+    _show(as_json, rows, lambda: tables.catalogue(rows))
+
+
+@app.command()
+def features(
+    as_of: AsOf, output: Annotated[Path, typer.Option("--out", help="Parquet file.")], config: Config = DEFAULT
+) -> None:
+    """The feature table at one or several dates."""
+    from features.catalogue import declare, discover
+    from features.engine import open_engine
+    from features.snapshots import spine
+    from features.sources import stage
+    from features.table import write
+
+    settings = load(config)
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        staged = stage(settings, engine)
+        words = discover(engine, staged, known_by=min(as_of), max_events=settings.features.max_events)
+        rows = spine(settings, engine, staged, sorted(as_of))
+        write(engine, staged, declare(staged, words), output, lambda done: tell("features", done, rows))
+    out.print(f"{rows:,} rows written to {output}")
+
+
+@app.command()
+def train(config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Train, calibrate, judge, and register in MLflow as @challenger."""
+    settings = load(config)
+    told = _train(settings)
+    from training.report import tables
+
+    _show(as_json, told, lambda: tables.evidence(told))
+
+
+@app.command()
+def backtest(
+    config: Config = DEFAULT,
+    as_json: Json = False,
+    origins: Annotated[int, typer.Option(min=2, max=24, help="How many rolling origins.")] = 4,
+) -> None:
+    """Judge the whole procedure at several past dates, each time with what was known then."""
+    from features.engine import open_engine
+    from training.report import tables
+    from training.backtest import backtest as run
+
+    settings = load(config)
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        told = run(settings, engine, origins, tell)
+    _show(as_json, told, lambda: tables.backtest(told))
+
+
+@app.command()
+def compare(config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Champion against challenger, scored on the same later rows."""
+    from training.report import tables
+
+    settings = load(config)
+    told = _compare(settings)
+    _show(as_json, told, lambda: tables.comparison(told))
+
+
+@app.command()
+def promote(
+    config: Config = DEFAULT,
+    force: Annotated[bool, typer.Option("--force", help="Promote although the gate says no.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; required with --force, recorded.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the challenger the champion, if the gate lets it."""
+    from training import tracking
+    from training.report import tables
+
+    if force and not reason:
+        raise typer.BadParameter("--force needs --reason: it is recorded with the version")
+    settings = load(config)
+    told = _compare(settings)
+    if told["promote"] or force:
+        because = reason if not told["promote"] else None
+        tracking.promote(settings, told["challenger"], reasons=told["reasons"], forced_because=because)
+    told["promoted"] = bool(told["promote"] or force)
+    _show(as_json, told, lambda: tables.comparison(told))
+    if not told["promoted"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollback(config: Config = DEFAULT) -> None:
+    """Make the champion's predecessor champion again."""
+    from training import tracking
+
+    was, now = tracking.rollback(load(config))
+    out.print(f"Champion is version {now} again; it was version {was}.")
+
+
+@app.command()
+def score(
+    as_of: Day,
+    output: Annotated[Path, typer.Option("--out", help="Parquet file.")],
+    config: Config = DEFAULT,
+    model: Model = None,
+) -> None:
+    """Score the book of one day, with tiers, reasons and value at risk."""
+    import pyarrow.parquet as pq
+
+    from training.report import tables
+
+    book = _book(load(config), as_of, model)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(book, output)
+    out.print(tables.tiers_of_book(book))
+    out.print(f"{len(book):,} accounts written to {output}")
+
+
+@app.command()
+def explain(
+    account: str,
+    config: Config = DEFAULT,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date; the newest by default.")
+    ] = None,
+    model: Model = None,
+    output: Annotated[Path | None, typer.Option("--out", help="A .svg or .png of the waterfall.")] = None,
+) -> None:
+    """Why an account has its score: the waterfall, in the terminal and as a picture."""
+    from training.report import pictures
+    from training.report import tables
+
+    settings = load(config)
+    book = _book(settings, as_of, model)
+    row = pictures.row_of(book, account)
+    out.print(tables.waterfall(row))
+    if output:
+        pictures.waterfall(row, output)
+        out.print(f"Picture written to {output}")
+
+
+@app.command()
+def report(
+    config: Config = DEFAULT, output: Annotated[Path | None, typer.Option("--out", help="An .html file.")] = None
+) -> None:
+    """Train once more without registering, and write the evidence as one self-contained HTML file."""
+    from features.engine import open_engine
+    from training.report.page import write
+    from training.run import train as run
+
+    settings = load(config)
+    target = output or settings.home_dir / "reports" / "training.html"
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        training = run(settings, engine, tell)
+    write(training, target)
+    out.print(f"Report written to {target}")
+
+
+@app.command()
+def demo(
+    which: Annotated[str, typer.Argument(help="saas (simulated) or grocery (real).")] = "saas",
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where; a fresh folder by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """End to end in a fresh folder: evidence, tiers of the book, and the ten accounts with most value at risk."""
+    from training.report import tables
+    from training.demo import prepare
+
+    settings, last = prepare(which, folder)
+    told = _train(settings)
+    compared = _compare(settings)
+    from training import tracking
+
+    if compared["promote"]:
+        tracking.promote(settings, compared["challenger"], reasons=compared["reasons"], forced_because=None)
+    book = _book(settings, last, told["model_version"])
+
+    def tell_all() -> None:
+        out.print(tables.evidence(told), tables.tiers_of_book(book), tables.top_accounts(book, 10))
+        out.print(f"Everything is in {settings.root}; go on there with `keepwell explain`, `keepwell report`.")
+
+    _show(as_json, told, tell_all)
+
+
+def _train(settings: Settings) -> dict[str, Any]:
+    """Train and register; the object that `train --json` prints."""
+    from features.engine import open_engine
+    from training import tracking
+    from training.report.page import write
+    from training.run import as_json as tell_all
+    from training.run import train as run
+
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        training = run(settings, engine, tell)
+        tell("report", 0, 1)
+        page = settings.home_dir / "reports" / "training.html"
+        write(training, page)
+        tell("registering", 0, 1)
+        told = tell_all(training, None)
+        told["model_version"] = tracking.register(settings, training.learned.bundle, told, {"report": page})
+    return told
+
+
+def _compare(settings: Settings) -> dict[str, Any]:
+    from features.engine import open_engine
+    from training.compare import compare as run
+
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        return run(settings, engine, tell)
+
+
+def _book(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
+    from features.engine import open_engine
+    from features.snapshots import midnight, span
+    from features.sources import stage
+    from serving import registry
+    from serving.cold_start import cold_start
+    from serving.daily import score_day
+
+    with open_engine(settings.home_dir) as engine, _progress() as tell:
+        tell("reading the sources", 0, 1)
+        staged = stage(settings, engine)
+        version = registry.resolve(settings, model)
+        bundle = cold_start(settings, engine, staged) if version is None else registry.fetch(settings, version)
+        tell("scoring", 0, 1)
+        day = as_of or midnight(span(engine, staged)[1])
+        book = score_day(settings, engine, staged, bundle, day, version=version)
+    if version is None:
+        err.print("No model is registered yet: health comes from the typical weights, without churn probabilities.")
+    return book
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on standard error: one bar a stage, gone when all is done."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, done: int, whole: int) -> None:
+            if what not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[what] = bar.add_task(what, total=whole)
+            bar.update(tasks[what], completed=done, total=whole)
+
+        yield tell
+
+
+def _show(as_json: bool, told: Any, tables: Callable[[], Any]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(told, indent=2, default=str, allow_nan=False) + "\n")
+        return
+    shown = tables()
+    if shown is not None:
+        out.print(shown)
+
+
+def main() -> None:
+    """Run a command; a refusal is one message on standard error and exit code 1."""
+    try:
+        app()
+    except (SourceError, ServingError, EvidenceError) as error:
+        err.print(f"[bold red]Refused:[/bold red] {error}", highlight=False, markup=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

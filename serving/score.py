@@ -1,0 +1,114 @@
+"""From rows of features to scores that add up.
+
+intercept + sum of drivers = calibrated log-odds = logit of the churn probability; a component's term is the
+sum of its drivers; the health score is the health components' terms on a scale of 0 to 100.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.bundle import Bundle
+from serving.calibration import sigmoid
+from serving.health import TYPICAL, component_score, health, shares, typical_scores
+from serving.tiers import tiers_of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of n rows. Arrays are (n,), (n, components) or (n, features) in the bundle's order.
+
+    `probability` of churn within the horizon and its 95 % `interval` (2, n), NaN at a cold start; `drivers` are
+    calibrated contributions in log-odds (above 0 raises the risk), `terms` their sums by component. `health` in
+    [0, 100], higher is safer; `component_scores` and `shares` (weights as they act on the row) are keyed by
+    health component and multiply to its points.
+    """
+
+    probability: Array
+    interval: Array
+    log_odds: Array
+    intercept: float
+    drivers: Array
+    terms: Array
+    component_scores: dict[str, Array]
+    shares: dict[str, Array]
+    health: Array
+    tier: NDArray[np.object_]
+
+
+def score(bundle: Bundle, rows: Array) -> Scores:
+    """Score rows (n, features) in the order of `bundle.features`; NaN is an unknown value."""
+    if bundle.booster is None or bundle.calibration is None:
+        return _typical(bundle, rows)
+    contributions = np.asarray(bundle.booster.predict(rows, pred_contrib=True), dtype=np.float64)[:, :-1]
+    drivers = contributions * np.array([bundle.calibration.slopes[spec.component] for spec in bundle.features])
+    margins = by_component(bundle, contributions)
+    terms = by_component(bundle, drivers)
+    log_odds = bundle.calibration.intercept + drivers.sum(axis=1)
+    found = {
+        c: component_score(terms[:, bundle.components.index(c)], bundle.scales[c]) for c in bundle.health_components
+    }
+    points = health(found, bundle.weights)
+    return Scores(
+        probability=sigmoid(log_odds),
+        interval=bundle.calibration.interval(margins),
+        log_odds=log_odds,
+        intercept=bundle.calibration.intercept,
+        drivers=drivers,
+        terms=terms,
+        component_scores=found,
+        shares=shares(found, bundle.weights),
+        health=points,
+        tier=tiers_of(points, bundle.tiers),
+    )
+
+
+def by_component(bundle: Bundle, contributions: Array) -> Array:
+    """Sums of contributions (n, features) over each component's features: (n, components)."""
+    return np.column_stack([contributions[:, bundle.columns(c)].sum(axis=1) for c in bundle.components])
+
+
+def _typical(bundle: Bundle, rows: Array) -> Scores:
+    """Cold start: typical weights and step maps; no probability, no drivers."""
+    found = plain_scores([spec.name for spec in bundle.features], rows)
+    held = {c: s for c, s in found.items() if c in bundle.health_components}
+    weights = {c: TYPICAL.get(c, 0.0) for c in bundle.health_components}
+    points = health(held, weights)
+    unknown = np.full(len(rows), np.nan)
+    nothing = np.zeros((len(rows), 0))
+    return Scores(
+        probability=unknown,
+        interval=np.full((2, len(rows)), np.nan),
+        log_odds=unknown,
+        intercept=0.0,
+        drivers=nothing,
+        terms=nothing,
+        component_scores=held,
+        shares=shares(held, weights),
+        health=points,
+        tier=tiers_of(points, bundle.tiers),
+    )
+
+
+def plain_scores(names: list[str], rows: Array) -> dict[str, Array]:
+    """Component scores by the shipped step maps, from the features that carry their plain inputs.
+
+    Logins a week are the days of use a week, over the last 28 days. All rows of a component without inputs are NaN.
+    """
+
+    def column(name: str) -> Array:
+        unknown = np.full(len(rows), np.nan)
+        return rows[:, names.index(name)] if name in names else unknown
+
+    return typical_scores(
+        logins_per_week=column("active_days_28d") / 4,
+        nps=column("nps_last"),
+        csat=column("csat_last"),
+        recent_tickets=column("tickets_28d"),
+        open_tickets=column("tickets_open"),
+        sentiment=column("sentiment_last"),
+        days_since_contact=column("days_since_two_way_contact"),
+    )

@@ -1,0 +1,161 @@
+"""The evidence of a model: what it was worth on later rows, beside what simpler rivals were worth on the same.
+
+Everything here is judged on test rows that neither model nor calibration has seen; every figure carries a 95 %
+interval over resampled accounts.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.config import Settings
+from retention.value import yearly_value
+from serving.bundle import Bundle
+from serving.score import Scores, score
+from training import metrics
+from training.benchmarks import benchmarks, hand_health
+from training.history import History
+from training.intervals import Figure, clustered
+from training.learn import Learned
+from training.model import fit
+from training.split import Rows
+from training.tier_checks import tier_checks, tier_table
+
+CAPACITIES = (0.05, 0.10, 0.20, 0.30)
+FEW_DRAWS, MANY_ROWS = 200, 50_000
+
+Figures = dict[str, Figure]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What training found, ready to be printed, logged and stored; `scores` are those of the test rows."""
+
+    scores: Scores
+    test: Figures
+    benchmarks: dict[str, Figures]
+    health: dict[str, Any]
+    capacity: list[metrics.Catch]
+    groups: dict[str, Figures]
+    harm: Figure
+    leaks: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def judge(settings: Settings, history: History, learned: Learned, development: Rows, test: Rows) -> Evidence:
+    """Everything the test rows say about a learned bundle."""
+    bundle, matrix, churned = learned.bundle, history.matrix, history.churned
+    found = score(bundle, matrix[test])
+    truth, accounts = churned[test], history.accounts[test]
+    names = history.catalogue.names
+    rivals = benchmarks(names, matrix, churned, development, test)
+    value = yearly_value(names, matrix[test])
+    figures = _figures(truth, found.probability, accounts)
+    return Evidence(
+        scores=found,
+        test=figures,
+        benchmarks={name: _figures(truth, p, accounts) for name, p in rivals.items()},
+        health=_health(settings, history, learned, found, development, test),
+        capacity=metrics.capture_at(truth, found.probability, [share * len(truth) for share in CAPACITIES], value),
+        groups=_groups(bundle, history, found, test),
+        harm=_harm(learned, history, found, test),
+        notes=_notes(figures, rivals, truth, accounts),
+    )
+
+
+def _figures(truth: Rows, probability: NDArray[np.float64], accounts: NDArray[np.str_]) -> Figures:
+    draws = FEW_DRAWS if len(truth) > MANY_ROWS else 500
+    found = clustered(metrics.statistic(truth, probability), accounts, draws=draws)
+    return found
+
+
+def _auc(truth: Rows, risk: NDArray[np.float64], accounts: NDArray[np.str_]) -> Figure:
+    """AUC of any number that rises with risk."""
+    order = np.argsort(np.argsort(risk, kind="stable"), kind="stable")
+    ranks = np.searchsorted(np.sort(risk), risk, side="left") / max(len(order), 1)
+    return clustered(metrics.statistic(truth, 0.5 * ranks + 0.25), accounts, draws=FEW_DRAWS)["auc"]
+
+
+def _health(
+    settings: Settings, history: History, learned: Learned, found: Scores, development: Rows, test: Rows
+) -> dict[str, Any]:
+    """How well health ranks, against an unrestricted model of the same features and the typical weights."""
+    bundle, matrix, churned = learned.bundle, history.matrix, history.churned
+    truth, accounts = churned[test], history.accounts[test]
+    columns = np.sort(np.concatenate([bundle.columns(c) for c in bundle.health_components]))
+    specs = tuple(history.catalogue.features[i] for i in columns)
+    free = fit(
+        matrix[np.ix_(development, columns)],
+        churned[development],
+        specs,
+        learned.forward.shape,
+        learned.forward.rounds,
+        monotone=False,
+    )
+    unrestricted = np.asarray(free.predict(matrix[np.ix_(test, columns)]))
+    hand = hand_health(history.catalogue.names, matrix[test])
+    return {
+        "auc": _auc(truth, -found.health, accounts),
+        "auc_unrestricted": _auc(truth, unrestricted, accounts),
+        "auc_hand_weights": _auc(truth, -np.nan_to_num(hand, nan=50.0), accounts),
+        "auc_all_components": _auc(truth, found.probability, accounts),
+        "components": list(bundle.health_components),
+        "weights": learned.weight_intervals,
+        "tiers": tier_table(bundle.tiers, found.tier, truth, accounts),
+        "checks": tier_checks(history, bundle, found, test),
+    }
+
+
+def _groups(bundle: Bundle, history: History, found: Scores, test: Rows) -> dict[str, Figures]:
+    """Figures within each segment and lifecycle stage, and where no notice was given yet (10 churned rows or more)."""
+    truth, accounts = history.churned[test], history.accounts[test]
+    masks: dict[str, Rows] = {}
+    for name, levels in (("segment", None), ("lifecycle_stage", ("", "onboarding", "adoption", "maturity"))):
+        if name in history.catalogue.names:
+            codes = history.features[name].to_numpy()[test]
+            spec = next(s for s in bundle.features if s.name == name)
+            words = levels or spec.categories
+            masks |= {f"{name}: {words[int(c)]}": codes == c for c in np.unique(codes[~np.isnan(codes)])}
+    if "is_cancelled" in history.catalogue.names:
+        masks["no notice given"] = history.features["is_cancelled"].to_numpy()[test] != 1
+    enough = {name: mask for name, mask in masks.items() if truth[mask].sum() >= 10 and not truth[mask].all()}
+    return {
+        name: _figures(truth[mask], found.probability[mask], accounts[mask]) for name, mask in enough.items()
+    }
+
+
+def _harm(learned: Learned, history: History, found: Scores, test: Rows) -> Figure:
+    """Log loss with calibration minus log loss without it: above zero, calibration did harm."""
+    booster = learned.bundle.booster
+    assert booster is not None
+    raw = np.asarray(booster.predict(history.matrix[test]))
+    truth, accounts = history.churned[test], history.accounts[test]
+    change = metrics.row_log_loss(truth, found.probability) - metrics.row_log_loss(truth, raw)
+    return clustered(lambda w: {"harm": float(w @ change / w.sum())}, accounts, draws=FEW_DRAWS)["harm"]
+
+
+def _notes(
+    figures: Figures, rivals: dict[str, NDArray[np.float64]], truth: Rows, accounts: NDArray[np.str_]
+) -> list[str]:
+    """What a careful reader would ask about these figures, in sentences."""
+    notes = []
+    if figures["auc"].low <= 0.5:
+        notes.append(
+            f"No signal was found: the AUC's interval ({figures['auc'].low:.3f} to {figures['auc'].high:.3f}) reaches 0.5, "
+            "what a coin would get."
+        )
+    if truth.sum() < 100:
+        notes.append(f"Only {int(truth.sum())} churned snapshots in the test period: the intervals are wide.")
+    for name, right in (("calibration_slope", 1.0), ("calibration_intercept", 0.0)):
+        if not figures[name].low <= right <= figures[name].high:
+            notes.append(
+                f"{name.replace('_', ' ').capitalize()} {figures[name]} does not contain {right:g} on the test period."
+            )
+    logistic = clustered(metrics.statistic(truth, rivals["logistic"]), accounts, draws=FEW_DRAWS)["auc"]
+    if logistic.value >= figures["auc"].value:
+        notes.append(
+            f"Logistic regression ranks as well (AUC {logistic.value:.3f} against {figures['auc'].value:.3f})."
+        )
+    return notes

@@ -1,0 +1,113 @@
+"""From development rows to a bundle: look forward, calibrate by component, weigh, fit on everything."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.config import Settings
+from serving.bundle import Bundle, spec_of
+from serving.health import RANGES, weights
+from serving.score import by_component, score
+from training import calibrate
+from training.errors import EvidenceError
+from training.history import History, Progress
+from training.intervals import Figure
+from training.model import Forward, fit, look_forward
+from training.split import Fold, Rows
+
+ENOUGH_CHURNERS = 20
+"""Fewer churned accounts than this are no history to learn from: health stays with the typical weights."""
+PROBE_ROWS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A bundle, the forward predictions it was calibrated on, and how calibration and weights came out."""
+
+    bundle: Bundle
+    forward: Forward
+    choice: calibrate.Choice
+    weight_intervals: dict[str, Figure]
+
+
+def learn(
+    settings: Settings, history: History, development: Rows, folds: tuple[Fold, ...], progress: Progress
+) -> Learned:
+    """Learn a churn model, its calibration and the health weights from the development rows.
+
+    Raises:
+        EvidenceError: too few churned accounts or too little time; says what is missing.
+    """
+    require_enough(history, development, folds)
+    matrix, churned, features = history.matrix, history.churned, history.catalogue.features
+    forward = look_forward(matrix, churned, features, folds, progress)
+    booster = fit(matrix[development], churned[development], features, forward.shape, forward.rounds)
+    draft = Bundle(
+        features=tuple(spec_of(f) for f in features),
+        vocabulary=asdict(history.catalogue.vocabulary),
+        booster=booster,
+        calibration=None,
+        scales={},
+        weights={},
+        health_components=_health_components(settings, history.catalogue.components),
+    )
+    margins, base = by_component(draft, forward.contributions[:, :-1]), forward.contributions[:, -1]
+    truth, accounts = churned[forward.rows], history.accounts[forward.rows]
+    choice = calibrate.choose(margins, truth, accounts, base=float(base.mean()))
+    calibration = calibrate.fit(
+        margins, truth, accounts, draft.components, method=choice.method, base=float(base.mean())
+    )
+    scales = calibrate.scales(margins, calibration)
+    intervals = calibrate.weight_intervals(
+        margins, accounts, calibration, draft.health_components, level=0.95
+    )
+    held = {c: scales[c] for c in draft.health_components}
+    bundle = _with(draft, calibration=calibration, scales=scales, weights=weights(held))
+    return Learned(_with_probe(bundle, matrix[development]), forward, choice, intervals)
+
+
+def require_enough(history: History, development: Rows, folds: tuple[Fold, ...]) -> None:
+    """Refuse what cannot be learned from, with what is missing."""
+    lost = len(np.unique(history.accounts[development & history.churned]))
+    kept = len(np.unique(history.accounts[development & ~history.churned]))
+    if lost < ENOUGH_CHURNERS:
+        raise EvidenceError(
+            f"{lost} accounts churned in the development period, {ENOUGH_CHURNERS} are needed to learn from. "
+            "Until then `keepwell score` gives health from the typical weights and no churn probability."
+        )
+    if kept < ENOUGH_CHURNERS:
+        raise EvidenceError(
+            f"only {kept} accounts stayed in the development period, {ENOUGH_CHURNERS} are needed"
+        )
+    forward_lost = sum(int((history.churned & fold.predict).sum()) for fold in folds)
+    if forward_lost < 5:
+        raise EvidenceError(
+            f"{len(folds)} later slices with {forward_lost} churned snapshots are too little to calibrate on: "
+            "the history is too short for its horizon. Use more snapshots or a shorter horizon_days."
+        )
+
+
+def _health_components(settings: Settings, present: list[str]) -> tuple[str, ...]:
+    """The configured health components that have features; all there are, where none of them has."""
+    unknown = set(settings.health.components) - {*RANGES, "commercial"}
+    if unknown:
+        raise EvidenceError(f"[health] components: {', '.join(sorted(unknown))} is no component")
+    return tuple(c for c in settings.health.components if c in present) or tuple(present)
+
+
+def _with(bundle: Bundle, **changes: Any) -> Bundle:
+    return Bundle(**{**bundle.__dict__, **changes})
+
+
+def _with_probe(bundle: Bundle, rows: NDArray[np.float64]) -> Bundle:
+    chosen = rows[np.linspace(0, len(rows) - 1, PROBE_ROWS).astype(int)]
+    probability = score(bundle, chosen).probability
+    return _with(
+        bundle,
+        probe={
+            "rows": [[None if np.isnan(x) else x for x in row] for row in chosen.tolist()],
+            "probability": probability.tolist(),
+        },
+    )

@@ -1,0 +1,139 @@
+"""Writing to MLflow: runs, the registered model, its aliases. The only module that does."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from features.config import Settings
+from serving.bundle import Bundle, save
+from serving.errors import ServingError
+from serving.registry import CHALLENGER, CHAMPION, client, tracking_uri, version_of
+
+EXPERIMENT = "keepwell"
+BEFORE = "champion_before"
+"""Tag of a promoted version: the version that was champion before it."""
+
+
+def register(settings: Settings, bundle: Bundle, told: dict[str, Any], extra: dict[str, Path] | None = None) -> str:
+    """Log a training run with its evidence and bundle, register it, and make it @challenger.
+
+    `told` is what `train --json` prints; `extra` are further files by name. Returns the version.
+    """
+    mlflow = _mlflow(settings)
+    with _run(settings, mlflow) as run, TemporaryDirectory() as folder:
+        bundle_folder = Path(folder) / "bundle"
+        save(bundle, bundle_folder)
+        mlflow.log_params(_params(settings, told))
+        mlflow.log_metrics(_metrics(told))
+        mlflow.log_dict(told, "evidence.json")
+        mlflow.log_text(
+            (settings.root / "keepwell.toml").read_text("utf-8") if (settings.root / "keepwell.toml").exists() else "",
+            "keepwell.toml",
+        )
+        mlflow.log_artifacts(str(bundle_folder), "bundle")
+        for path in (extra or {}).values():
+            mlflow.log_artifact(str(path))
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="serving.pyfunc",
+            data_path=str(bundle_folder),
+            pip_requirements=["keepwell"],
+        )
+        found = mlflow.register_model(logged.model_uri, settings.tracking.model_name)
+    api = client(settings)
+    api.set_model_version_tag(settings.tracking.model_name, found.version, "run_id", run.info.run_id)
+    api.set_registered_model_alias(settings.tracking.model_name, CHALLENGER, found.version)
+    return str(found.version)
+
+
+def promote(settings: Settings, version: str, *, reasons: list[str], forced_because: str | None) -> None:
+    """Make a version @champion, remembering its predecessor, the gate's reasons and why it was forced, if it was."""
+    api, name = client(settings), settings.tracking.model_name
+    before = version_of(settings, CHAMPION)
+    for tag, value in ((BEFORE, before or ""), ("gate", json.dumps(reasons)), ("forced_because", forced_because or "")):
+        api.set_model_version_tag(name, version, tag, value)
+    api.set_registered_model_alias(name, CHAMPION, version)
+    if version_of(settings, CHALLENGER) == version:
+        api.delete_registered_model_alias(name, CHALLENGER)
+
+
+def rollback(settings: Settings) -> tuple[str, str]:
+    """Make the champion's predecessor champion again: (version that was, version that is).
+
+    Raises:
+        ServingError: there is no champion, or none before it.
+    """
+    api, name = client(settings), settings.tracking.model_name
+    now = version_of(settings, CHAMPION)
+    if now is None:
+        raise ServingError(f"{name} has no champion to roll back from; `keepwell promote` makes one")
+    before = api.get_model_version(name, now).tags.get(BEFORE)
+    if not before:
+        raise ServingError(f"version {now} is the first champion of {name}; there is nothing to roll back to")
+    api.set_registered_model_alias(name, CHAMPION, before)
+    api.set_model_version_tag(name, now, "rolled_back_to", before)
+    return now, before
+
+
+def evidence_of(settings: Settings, version: str) -> dict[str, Any]:
+    """What was logged as evidence.json with a version's run."""
+    from mlflow.artifacts import load_dict  # takes seconds; only commands that need it pay
+
+    _mlflow(settings)
+    run_id = client(settings).get_model_version(settings.tracking.model_name, version).run_id
+    found: dict[str, Any] = load_dict(f"runs:/{run_id}/evidence.json")
+    return found
+
+
+def _mlflow(settings: Settings) -> Any:
+    """MLflow, pointed at the configured place, quiet and without pickles."""
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow  # takes seconds; only commands that need it pay
+    import mlflow.pyfunc  # takes seconds; only commands that need it pay
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(tracking_uri(settings))
+    mlflow.set_registry_uri(tracking_uri(settings))
+    return mlflow
+
+
+@contextmanager
+def _run(settings: Settings, mlflow: Any) -> Iterator[Any]:
+    """The run that `mlflow run` opened, else a new one in our experiment."""
+    if "MLFLOW_RUN_ID" not in os.environ:
+        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            local = tracking_uri(settings).startswith("sqlite:")
+            where = (settings.home_dir / "artifacts").as_uri() if local else None
+            mlflow.create_experiment(EXPERIMENT, artifact_location=where)
+        mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run() as run:
+        yield run
+
+
+def _params(settings: Settings, told: dict[str, Any]) -> dict[str, Any]:
+    churn = {f"churn.{k}": v for k, v in settings.churn.model_dump().items()}
+    return {**churn, **{f"model.{k}": v for k, v in told["model"].items()}, **told["about"], **told["data"]}
+
+
+def _metrics(told: dict[str, Any]) -> dict[str, float]:
+    """Every figure of the evidence under a dotted name, with its interval beside it."""
+    found: dict[str, float] = {}
+
+    def walk(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                walk(f"{name}.{key}" if name else key, item)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[name.removesuffix(".value")] = float(value)
+
+    for part in ("test", "benchmarks", "calibration"):
+        walk(part, told[part])
+    walk("health", {k: v for k, v in told["health"].items() if k not in ("checks", "components")})
+    return found
