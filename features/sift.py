@@ -1,0 +1,208 @@
+"""One source's rows sifted: good ones become its staged table or view, broken ones go to the quarantine."""
+
+from dataclasses import dataclass, replace
+
+from features.contracts import Source
+from features.engine import Engine
+from features.errors import SourceError
+from features.judging import Judging
+from features.mapping import KNOWN_AT, Resolved
+from features.raw import Raw
+from features.staged import Broken, StagedSource
+
+QUARANTINE = "_quarantine"
+NEWEST = "CAST(NULL AS TIMESTAMP) AS superseded_at"
+COPIES_UP_TO = 10_000_000
+"""Exact copies of unkeyed rows are counted in sources of up to this many rows; counting takes memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A source on its way: its contract, raw rows, mapping, SQL, and what tells one row from another."""
+
+    source: Source
+    raw: Raw
+    resolved: Resolved
+    how: Judging
+    key: tuple[str, ...]
+    repeats: bool = False
+    """Whether any key comes more than once; only then must rows be compared with each other."""
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self.source.name
+
+    @property
+    def versioned(self) -> bool:
+        """Whether the company says when rows became known."""
+        return KNOWN_AT in self.resolved.expressions
+
+    @property
+    def in_place(self) -> bool:
+        """Whether rows stay in their files: where none is compared with another, nor given a start later."""
+        return self.raw.in_place and not self.repeats and self.name != "accounts"
+
+
+def sift(work: Work, engine: Engine) -> StagedSource:
+    """Stage one source and say what it delivered.
+
+    Raises:
+        SourceError: the engine cannot compute an expression, or no row has an account and a clock.
+    """
+    name = work.name
+    engine.run(f'CREATE OR REPLACE VIEW "_typed_{name}" AS {work.how.typed}')
+    work = replace(work, repeats=_repeats(work, engine))
+    kind = "VIEW" if work.in_place else "TABLE"
+    engine.run(f'CREATE OR REPLACE {kind} "_judged_{name}" AS {_judged(work)}')
+    told = _summary(work, engine)
+    if told.rows_quarantined:
+        engine.run(
+            f"INSERT INTO {QUARANTINE} SELECT '{name}', _reason, _row FROM \"_judged_{name}\" WHERE _reason IS NOT NULL"
+        )
+    columns = ", ".join(work.how.staged)
+    if work.in_place:
+        kept = work.how.keeps({broken.reason for broken in told.quarantined})
+        rows = f'SELECT {columns}, {NEWEST} FROM "_typed_{name}" WHERE {kept}'
+        engine.run(f'CREATE OR REPLACE VIEW "{name}" AS {rows}')
+        return told
+    engine.create(name, _versions(work, columns, f'"_judged_{name}" WHERE _reason IS NULL'))
+    engine.run(f'DROP TABLE "_judged_{name}"')
+    engine.run(f'DROP VIEW "_typed_{name}"')
+    engine.run(f'DROP {"VIEW" if work.raw.in_place else "TABLE"} "{work.raw.relation}"')
+    return told
+
+
+def _repeats(work: Work, engine: Engine) -> bool:
+    """Keep the hashes of keys that come more than once as a table, `_again_<source>`; say if there are any.
+
+    Most keys come once. Rows are ranked within those of the others alone, which takes memory for these only.
+    """
+    if not work.key:
+        return False
+    repeated = f'SELECT {_key(work)} AS _key FROM "_typed_{work.name}" GROUP BY 1 HAVING COUNT(*) > 1'
+    engine.create(f"_again_{work.name}", repeated)
+    return bool(engine.rows(f'SELECT 1 FROM "_again_{work.name}" LIMIT 1'))
+
+
+def _key(work: Work) -> str:
+    return f"HASH({', '.join(_quoted(work.key))})"
+
+
+def _again(work: Work) -> str:
+    """SQL condition of rows whose key comes more than once."""
+    return f'{_key(work)} IN (SELECT _key FROM "_again_{work.name}")'
+
+
+def _judged(work: Work) -> str:
+    """Rows with `_reason`, and `_row`, the whole raw row, of the broken ones."""
+    judged = work.how.judged(f"_typed_{work.name}")
+    row = "CASE WHEN _reason IS NOT NULL THEN CAST(TO_JSON(_raw) AS VARCHAR) END AS _row"
+    if not work.repeats:
+        return f"SELECT * EXCLUDE (_raw), {row}, HASH(_raw) AS _hash FROM ({judged})"
+    same = ", ".join([*_quoted(work.key), *([KNOWN_AT] if work.versioned else [])])
+    order = ", ".join([KNOWN_AT, *work.how.staged])
+    copy = f"ROW_NUMBER() OVER (PARTITION BY _reason IS NULL, {same} ORDER BY {order})"
+    reason = f"CASE WHEN _reason IS NULL AND _copy > 1 THEN {_repeated(work)} ELSE _reason END AS _reason"
+    once = f"SELECT *, 1 AS _copy FROM ({judged}) WHERE NOT {_again(work)}"
+    more = f"SELECT *, {copy} AS _copy FROM ({judged}) WHERE {_again(work)}"
+    ranked = f"SELECT * REPLACE ({reason}) FROM ({once} UNION ALL {more})"
+    return f"SELECT * EXCLUDE (_raw, _copy), {row} FROM ({ranked})"
+
+
+def _repeated(work: Work) -> str:
+    key = (*work.key, *([KNOWN_AT] if work.versioned else []))
+    has_own_id = "row_id" in work.key or "row_id" not in work.source.columns
+    advice = "map row_id if these are different rows"
+    if has_own_id:
+        advice = "one is kept" if work.versioned else "one is kept; map known_at if these are versions"
+    values = ", ".join(f"COALESCE(CAST({column} AS VARCHAR), '')" for column in _quoted(key))
+    return f"'duplicate key ({', '.join(key)}), {advice}: ' || LEFT(CONCAT_WS(', ', {values}), 80)"
+
+
+def _versions(work: Work, columns: str, rows: str) -> str:
+    """Staged rows with `superseded_at`: when the next version of their key became known."""
+    if not (work.repeats and work.versioned):
+        return f"SELECT {columns}, {NEWEST} FROM {rows}"
+    key = ", ".join(_quoted(work.key))
+    following = f"LEAD({KNOWN_AT}) OVER (PARTITION BY {key} ORDER BY {KNOWN_AT}) AS superseded_at"
+    once = f"SELECT {columns}, {NEWEST} FROM {rows} AND NOT {_again(work)}"
+    return f"{once} UNION ALL SELECT {columns}, {following} FROM {rows} AND {_again(work)}"
+
+
+def _quoted(columns: tuple[str, ...]) -> list[str]:
+    return [f'"{column}"' for column in columns]
+
+
+def _summary(work: Work, engine: Engine) -> StagedSource:
+    """Count the rows in one pass: the good ones with their span, the broken ones by reason."""
+    at = f'"{work.source.at}"'
+    counted = engine.run(
+        f"SELECT SPLIT_PART(_reason, ': ', 1), COUNT(*), MIN(_reason), MIN({at}), MAX({at}) "
+        f'FROM "_judged_{work.name}" GROUP BY 1 ORDER BY 2 DESC, 1'
+    ).fetchall()
+    broken = [Broken(reason=row[0], count=row[1], example=row[2]) for row in counted if row[0] is not None]
+    broken += _unreadable(work, engine)
+    good, first, last = next(((r[1], r[3], r[4]) for r in counted if r[0] is None), (0, None, None))
+    told = StagedSource(
+        name=work.name,
+        place=work.raw.place,
+        columns={c: _plain(sql) for c, sql in (work.resolved.expressions | work.resolved.attributes).items()},
+        versioned=work.versioned,
+        in_place=work.in_place,
+        rows_read=good + sum(b.count for b in broken),
+        rows_good=good,
+        quarantined=tuple(broken),
+        first_at=first,
+        last_at=last,
+        copies=_copies(work, engine, good),
+    )
+    _refuse_without_clock(work, told)
+    return told
+
+
+def _plain(sql: str) -> str:
+    """The value as the user wrote it."""
+    if sql.startswith('"'):
+        return sql[1:-1].replace('""', '"')
+    return sql.removeprefix("(").removesuffix("\n)")
+
+
+def _refuse_without_clock(work: Work, told: StagedSource) -> None:
+    """A source none of whose rows has an account or a clock is a wrong mapping, not broken rows."""
+    at = work.source.at
+    hopeless = {"account_id is missing", f"{at} is missing", f"{at} is not a time"}
+    if told.rows_good or not {broken.reason for broken in told.quarantined} <= hopeless:
+        return
+    worst = told.quarantined[0]
+    column = worst.reason.split(" ")[0]
+    hint = "map another column"
+    if worst.reason.endswith("a time"):
+        hint = "write an expression: try_strptime(x, '%d/%m/%Y'), or to_timestamp(x) for seconds since 1970"
+    raise SourceError(
+        f"[sources.{told.name}] {column} = {told.columns.get(column)!r}: "
+        f"in all {told.rows_read:,} rows of {told.place} {worst.example}; {hint}"
+    )
+
+
+def _unreadable(work: Work, engine: Engine) -> list[Broken]:
+    """Lines of a CSV that do not have its header's columns, kept in the quarantine as text."""
+    if work.raw.rejected is None:
+        return []
+    reason = "'unreadable line: ' || line || ', ' || error_message"
+    lines = f'SELECT DISTINCT ON (scan_id, file_id, line) line, csv_line, error_message FROM "{work.raw.rejected}"'
+    engine.run(
+        f"INSERT INTO {QUARANTINE} SELECT '{work.name}', {reason}, "
+        f"CAST(TO_JSON({{'line': line, 'text': csv_line}}) AS VARCHAR) FROM ({lines})"
+    )
+    [(count, example)] = engine.run(f"SELECT COUNT(*), MIN({reason}) FROM ({lines})").fetchall()
+    return [Broken(reason="unreadable line", count=count, example=example)] if count else []
+
+
+def _copies(work: Work, engine: Engine, good: int) -> int | None:
+    if work.key:
+        return 0
+    if good > COPIES_UP_TO:
+        return None
+    sql = f'SELECT COUNT(*) - COUNT(DISTINCT _hash) FROM "_judged_{work.name}" WHERE _reason IS NULL'
+    return int(engine.run(sql).fetchall()[0][0])
