@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from features.config import Settings, load
@@ -127,8 +128,8 @@ def backtest(
 ) -> None:
     """Judge the whole procedure at several past dates, each time with what was known then."""
     from features.engine import open_engine
-    from training.report import tables
     from training.backtest import backtest as run
+    from training.report import tables
 
     settings = load(config)
     with open_engine(settings.home_dir) as engine, _progress() as tell:
@@ -209,8 +210,7 @@ def explain(
     output: Annotated[Path | None, typer.Option("--out", help="A .svg or .png of the waterfall.")] = None,
 ) -> None:
     """Why an account has its score: the waterfall, in the terminal and as a picture."""
-    from training.report import pictures
-    from training.report import tables
+    from training.report import pictures, tables
 
     settings = load(config)
     book = _book(settings, as_of, model)
@@ -223,19 +223,21 @@ def explain(
 
 @app.command()
 def report(
-    config: Config = DEFAULT, output: Annotated[Path | None, typer.Option("--out", help="An .html file.")] = None
+    config: Config = DEFAULT,
+    model: Model = None,
+    output: Annotated[Path | None, typer.Option("--out", help="An .html file.")] = None,
 ) -> None:
-    """Train once more without registering, and write the evidence as one self-contained HTML file."""
-    from features.engine import open_engine
-    from training.report.page import write
-    from training.run import train as run
+    """The page of a version's training run: one self-contained HTML file."""
+    from serving.registry import resolve
+    from training import tracking
 
     settings = load(config)
-    target = output or settings.home_dir / "reports" / "training.html"
-    with open_engine(settings.home_dir) as engine, _progress() as tell:
-        training = run(settings, engine, tell)
-    write(training, target)
-    out.print(f"Report written to {target}")
+    version = resolve(settings, model)
+    if version is None:
+        raise ServingError("no model is registered yet; `keepwell train` registers one")
+    target = output or settings.home_dir / "reports" / f"version-{version}.html"
+    tracking.fetch_report(settings, version, target)
+    out.print(f"Report of version {version} written to {target}")
 
 
 @app.command()
@@ -245,8 +247,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """End to end in a fresh folder: evidence, tiers of the book, and the ten accounts with most value at risk."""
-    from training.report import tables
     from training.demo import prepare
+    from training.report import tables
 
     settings, last = prepare(which, folder)
     told = _train(settings)
@@ -266,9 +268,10 @@ def demo(
 
 def _train(settings: Settings) -> dict[str, Any]:
     """Train and register; the object that `train --json` prints."""
+    from training.report.page import write
+
     from features.engine import open_engine
     from training import tracking
-    from training.report.page import write
     from training.run import as_json as tell_all
     from training.run import train as run
 
@@ -279,7 +282,7 @@ def _train(settings: Settings) -> dict[str, Any]:
         write(training, page)
         tell("registering", 0, 1)
         told = tell_all(training, None)
-        told["model_version"] = tracking.register(settings, training.learned.bundle, told, {"report": page})
+        told["model_version"] = tracking.register(settings, training.learned.bundle, told, page)
     return told
 
 
@@ -343,7 +346,7 @@ def main() -> None:
     try:
         app()
     except (SourceError, ServingError, EvidenceError) as error:
-        err.print(f"[bold red]Refused:[/bold red] {error}", highlight=False, markup=True)
+        err.print("[bold red]Refused:[/bold red]", escape(str(error)), highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

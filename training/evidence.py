@@ -18,6 +18,7 @@ from training import metrics
 from training.benchmarks import benchmarks, hand_health
 from training.history import History
 from training.intervals import Figure, clustered
+from training.leaks import Leak
 from training.learn import Learned
 from training.model import fit
 from training.split import Rows
@@ -40,7 +41,7 @@ class Evidence:
     capacity: list[metrics.Catch]
     groups: dict[str, Figures]
     harm: Figure
-    leaks: list[dict[str, Any]] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -67,8 +68,7 @@ def judge(settings: Settings, history: History, learned: Learned, development: R
 
 def _figures(truth: Rows, probability: NDArray[np.float64], accounts: NDArray[np.str_]) -> Figures:
     draws = FEW_DRAWS if len(truth) > MANY_ROWS else 500
-    found = clustered(metrics.statistic(truth, probability), accounts, draws=draws)
-    return found
+    return clustered(metrics.statistic(truth, probability), accounts, draws=draws)
 
 
 def _auc(truth: Rows, risk: NDArray[np.float64], accounts: NDArray[np.str_]) -> Figure:

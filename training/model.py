@@ -5,7 +5,9 @@ slice. Those forward predictions choose the number of rounds and the shape, and 
 are calibrated; the model itself is then fitted on all of development.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -35,10 +37,11 @@ SHARED = {
     "lambda_l2": 5.0,
     "cat_smooth": 50.0,
     "max_cat_threshold": 8,
-    "monotone_constraints_method": "intermediate",
+    "monotone_constraints_method": "advanced",
     "verbose": -1,
     "deterministic": True,
     "force_row_wise": True,
+    "num_threads": 1,  # fits run side by side; LightGBM's own threads wait for each other on such small tables
     "seed": SEED,
 }
 
@@ -58,15 +61,25 @@ class Forward:
     loss: float
 
 
-def parameters(features: tuple[Feature, ...], shape: dict[str, float]) -> dict[str, object]:
+def parameters(features: tuple[Feature, ...], shape: dict[str, float], *, monotone: bool = True) -> dict[str, object]:
     """LightGBM's parameters: monotone wherever a feature's direction is declared, never class-weighted."""
+    if not monotone:
+        return {**SHARED, **shape}
     towards = {Direction.SAFER: -1, Direction.RISKIER: 1, Direction.UNKNOWN: 0}
     return {**SHARED, **shape, "monotone_constraints": [towards[f.more_is] for f in features]}
 
 
-def fit(matrix: Matrix, churned: Rows, features: tuple[Feature, ...], shape: dict[str, float], rounds: int) -> lgb.Booster:
-    """A booster of `rounds` trees on the given rows."""
-    return lgb.train(parameters(features, shape), _dataset(matrix, churned, features), rounds)
+def fit(
+    matrix: Matrix,
+    churned: Rows,
+    features: tuple[Feature, ...],
+    shape: dict[str, float],
+    rounds: int,
+    *,
+    monotone: bool = True,
+) -> lgb.Booster:
+    """A booster of `rounds` trees on the given rows; `monotone` keeps to the declared directions."""
+    return lgb.train(parameters(features, shape, monotone=monotone), _dataset(matrix, churned, features), rounds)
 
 
 def look_forward(
@@ -78,23 +91,23 @@ def look_forward(
     shapes: tuple[dict[str, float], ...] = SHAPES,
 ) -> Forward:
     """Choose shape and rounds by mean log loss over the folds' later slices, and keep their predictions."""
-    best: tuple[float, int, dict[str, float], list[lgb.Booster]] | None = None
-    for i, shape in enumerate(shapes):
-        boosters, curves = [], []
-        for j, fold in enumerate(folds):
-            booster, curve = _fit_watched(matrix, churned, features, shape, fold)
-            boosters.append(booster)
-            curves.append(curve * fold.predict.sum())
-            progress(i * len(folds) + j + 1, len(shapes) * len(folds))
-        loss = np.sum(curves, axis=0) / sum(fold.predict.sum() for fold in folds)
-        rounds = int(loss.argmin()) + 1
-        if best is None or loss[rounds - 1] < best[0]:
-            best = float(loss[rounds - 1]), rounds, shape, boosters
-    assert best is not None
-    loss_value, rounds, shape, boosters = best
-    parts = [b.predict(matrix[f.predict], pred_contrib=True, num_iteration=rounds) for b, f in zip(boosters, folds, strict=True)]
+    jobs = [(shape, fold) for shape in shapes for fold in folds]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        fitted = []
+        for done, found in enumerate(pool.map(lambda job: _fit_watched(matrix, churned, features, *job), jobs)):
+            fitted.append(found)
+            progress(done + 1, len(jobs))
+    size = np.array([fold.predict.sum() for fold in folds])
+    curves = np.array([curve for _, curve in fitted]).reshape(len(shapes), len(folds), MOST_ROUNDS)
+    loss = np.einsum("sfr,f->sr", curves, size) / size.sum()
+    best, last = np.unravel_index(loss.argmin(), loss.shape)
+    rounds, boosters = int(last) + 1, [booster for booster, _ in fitted[best * len(folds) : (best + 1) * len(folds)]]
+    parts = [
+        np.asarray(b.predict(matrix[f.predict], pred_contrib=True, num_iteration=rounds))
+        for b, f in zip(boosters, folds, strict=True)
+    ]
     rows = np.concatenate([np.flatnonzero(fold.predict) for fold in folds])
-    return Forward(rows, np.vstack(parts), shape, rounds, loss_value)
+    return Forward(rows, np.vstack(parts), shapes[best], rounds, float(loss[best, last]))
 
 
 def _fit_watched(

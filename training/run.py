@@ -55,8 +55,8 @@ def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True
     evidence = judge(settings, history, learned, split.development, split.test)
     if leaks:
         tell("leak checks", 0, 1)
-        shifted = shifted_matrix(engine, staged, history.catalogue, history, SHIFT_DAYS)
-        evidence.leaks.extend(check_leaks(history, split, shifted))
+        shifted = shifted_matrix(engine, staged, history.catalogue, "spine", SHIFT_DAYS)
+        evidence.leaks.extend(check_leaks(history, split, shifted=shifted))
     learned.bundle.about.update(about(settings, history, split))
     return Training(settings, staged, history, split, learned, evidence)
 

@@ -15,14 +15,15 @@ from serving.errors import ServingError
 from serving.registry import CHALLENGER, CHAMPION, client, tracking_uri, version_of
 
 EXPERIMENT = "keepwell"
+REPORT = "training.html"
 BEFORE = "champion_before"
 """Tag of a promoted version: the version that was champion before it."""
 
 
-def register(settings: Settings, bundle: Bundle, told: dict[str, Any], extra: dict[str, Path] | None = None) -> str:
+def register(settings: Settings, bundle: Bundle, told: dict[str, Any], page: Path | None = None) -> str:
     """Log a training run with its evidence and bundle, register it, and make it @challenger.
 
-    `told` is what `train --json` prints; `extra` are further files by name. Returns the version.
+    `told` is what `train --json` prints, `page` its report as HTML. Returns the version.
     """
     mlflow = _mlflow(settings)
     with _run(settings, mlflow) as run, TemporaryDirectory() as folder:
@@ -36,8 +37,8 @@ def register(settings: Settings, bundle: Bundle, told: dict[str, Any], extra: di
             "keepwell.toml",
         )
         mlflow.log_artifacts(str(bundle_folder), "bundle")
-        for path in (extra or {}).values():
-            mlflow.log_artifact(str(path))
+        if page is not None:
+            mlflow.log_text(page.read_text(encoding="utf-8"), REPORT)
         logged = mlflow.pyfunc.log_model(
             name="model",
             loader_module="serving.pyfunc",
@@ -80,14 +81,21 @@ def rollback(settings: Settings) -> tuple[str, str]:
     return now, before
 
 
-def evidence_of(settings: Settings, version: str) -> dict[str, Any]:
-    """What was logged as evidence.json with a version's run."""
-    from mlflow.artifacts import load_dict  # takes seconds; only commands that need it pay
+def fetch_report(settings: Settings, version: str, target: Path) -> None:
+    """Copy the page that was written when a version was trained.
 
-    _mlflow(settings)
-    run_id = client(settings).get_model_version(settings.tracking.model_name, version).run_id
-    found: dict[str, Any] = load_dict(f"runs:/{run_id}/evidence.json")
-    return found
+    Raises:
+        ServingError: there is no such version, or its run kept no page.
+    """
+    mlflow = _mlflow(settings)
+    name = settings.tracking.model_name
+    try:
+        run_id = client(settings).get_model_version(name, version).run_id
+        page = mlflow.artifacts.load_text(f"runs:/{run_id}/{REPORT}")
+    except mlflow.exceptions.MlflowException as error:
+        raise ServingError(f"version {version} of {name} has no report that can be read: {error}") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(page, encoding="utf-8")
 
 
 def _mlflow(settings: Settings) -> Any:
