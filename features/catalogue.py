@@ -10,6 +10,9 @@ from features.engine import Engine
 from features.errors import SourceError
 from features.staged import Staged
 
+KEYS = ("account_id", "snapshot_at")
+"""What a row of the feature table is about."""
+
 LEVELS = 30
 """Most levels of one categorical feature; rarer ones are told apart no further."""
 
@@ -59,7 +62,7 @@ def declare(staged: Staged, vocabulary: Vocabulary) -> Catalogue:
     """The catalogue of a company: every declaration whose needed columns are mapped.
 
     Raises:
-        SourceError: two features would have one name (an attribute called like a feature).
+        SourceError: an attribute is called like a feature or a key of the table, whatever its case.
     """
     declared = [
         *usage.features(vocabulary.event_names),
@@ -69,9 +72,13 @@ def declare(staged: Staged, vocabulary: Vocabulary) -> Catalogue:
         *commercial.features(vocabulary.categories),
     ]
     kept = tuple(f for f in declared if all(staged.has(*need.split(".")) for need in f.needs))
-    twice = {f.name for f in kept if sum(f.name == other.name for other in kept) > 1}
-    if twice:
-        raise SourceError(f"{', '.join(sorted(twice))}: an attribute has the name of a feature; rename it in `attributes`")
+    own = {*KEYS, *(f.name for f in kept if f.needs[0] not in {f"accounts.{a}" for a in staged.attributes})}
+    taken = [a for a in staged.attributes if a.lower() in own]
+    if taken:
+        raise SourceError(
+            f"[sources.accounts] attributes: {taken[0]} is the name of a feature; "
+            f'give it another name: "my_{taken[0]} = {taken[0]}"'
+        )
     return Catalogue(kept, vocabulary)
 
 

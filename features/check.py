@@ -16,6 +16,7 @@ from features.doubts import (
     hindsight,
     known_ahead,
     late,
+    leading_zeros,
 )
 from features.engine import Engine
 from features.sources import QUARANTINE, Broken, Staged, StagedSource
@@ -71,6 +72,7 @@ def report(settings: Settings, engine: Engine, staged: Staged) -> Report:
         *staged.warnings,
         *contradiction_told(found),
         *([f"{without:.0%} of accounts have no usage at all"] if without and without > 0.5 else []),
+        *leading_zeros(engine),
         *late(staged),
         *(told for source in staged.sources.values() for told in constant(engine, source)),
         *known_ahead(engine, staged),

@@ -48,9 +48,9 @@ class Feature:
 
 
 def total(amount: str, days: int, after: int = 0, where: str = "") -> str:
-    """Sum of an integer or decimal amount over rows aged (after, days] days that satisfy `where`."""
+    """Sum of an amount over rows aged (after, days] days that satisfy `where`; unknown amounts add nothing."""
     condition = _window(days, after) + (f" AND {where}" if where else "")
-    return f"SUM(CASE WHEN {condition} THEN {amount} ELSE 0 END)"
+    return f"COALESCE(SUM(CASE WHEN {condition} THEN {amount} ELSE 0 END), 0)"
 
 
 def count(days: int, after: int = 0, where: str = "") -> str:
@@ -80,12 +80,12 @@ def any_row(where: str) -> str:
 
 
 def ratio(part: str, whole: str) -> str:
-    """part / whole in double precision; null where whole is zero."""
+    """The quotient part / whole in double precision; null where whole is zero."""
     return f"(CAST({part} AS DOUBLE) / NULLIF(CAST({whole} AS DOUBLE), 0e0))"
 
 
 def share(part: str, rest: str) -> str:
-    """part / (part + rest): 0.5 when both are equal, null when both are zero. A bounded trend."""
+    """The bounded trend part / (part + rest): 0.5 when both are equal, null when both are zero."""
     return ratio(part, f"({part} + {rest})")
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from features.contracts import SOURCES
 from features.engine import Engine
+from features.sift import QUARANTINE
 from features.staged import Staged, StagedSource
 
 FRESH_WITHIN = timedelta(days=28)
@@ -116,6 +117,21 @@ def constant(engine: Engine, told: StagedSource) -> list[str]:
         f"{told.name}.{column} is {'empty' if value is None else f'always {value}'} and says nothing"
         for column, value, is_constant in values
         if is_constant and told.rows_good > 1
+    ]
+
+
+def leading_zeros(engine: Engine) -> list[str]:
+    """Sources whose unknown accounts would be known if ids had their leading zeros, or had lost them, on both sides."""
+    unknown = "reason LIKE 'unknown account%'"
+    counted = engine.rows(f"""
+    SELECT source, COUNT(*) FROM {QUARANTINE} SEMI JOIN (SELECT LTRIM(account_id, '0') AS id FROM accounts) AS known
+        ON LTRIM(SPLIT_PART(reason, ': ', 2), '0') = known.id
+    WHERE {unknown} GROUP BY source ORDER BY source
+    """)
+    return [
+        f"{source}: {count:,} rows of unknown accounts differ from a known one by leading zeros alone; map "
+        f"account_id in both with LTRIM(CAST(id AS VARCHAR), '0'), or pad one with LPAD(CAST(id AS VARCHAR), 6, '0')"
+        for source, count in counted
     ]
 
 

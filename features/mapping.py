@@ -111,7 +111,9 @@ def _not_bound(name: str, column: str, sql: str, raw: Raw, detail: str) -> Sourc
     unknown = re.search(r'Referenced column "(.+?)" (?:was )?not found', detail)
     wanted = unknown[1] if unknown else value
     what = f"has no column {wanted!r}" if unknown else f"does not understand {value!r}: {_first_line(detail)}"
-    near = _near(wanted, tuple(raw.columns))
+    near = _near(wanted, tuple(raw.columns)) if unknown else ""
+    if "(DATE, BIGINT)" in detail:
+        near = "; write days as INTEGER: day + CAST(days AS INTEGER)"
     return SourceError(
         f"[sources.{name}] {column} = {value!r}: {raw.place} {what}{near}; its columns are {', '.join(raw.columns)}"
     )

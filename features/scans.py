@@ -14,7 +14,6 @@ LONGEST = 364
 """Days of usage that any feature looks back."""
 
 
-
 @dataclass(frozen=True)
 class How:
     """How the calendar is keyed (by day alone, or by account and day) and whether tickets keep their versions."""
@@ -58,17 +57,19 @@ def visits(engine: Engine, how: How) -> str:
     return f"""
         SELECT *, COUNT(*) OVER (PARTITION BY account_id, snapshot_at) AS visits,
                SUM(value_cents) OVER (PARTITION BY account_id, snapshot_at) AS all_cents
-        FROM (SELECT account_id, snapshot_at, session_id, MIN(age) AS age, COUNT(*) AS lines, SUM(value_cents) AS value_cents
+        FROM (SELECT account_id, snapshot_at, session_id, MIN(age) AS age, COUNT(*) AS lines,
+                     SUM(value_cents) AS value_cents
               FROM ({events_year(engine, how)}) WHERE session_id IS NOT NULL
               GROUP BY account_id, snapshot_at, session_id)"""
 
 
 def feedback(engine: Engine, how: How) -> str:
     """Feedback rows with their rank among the scored ones of their kind, and the age of the latest answer."""
+    kind = "r.kind, r.score IS NOT NULL"
     return f"""
         SELECT *, MIN(CASE WHEN kind IN ('nps', 'csat', 'ces') AND score IS NOT NULL THEN age END)
                       OVER (PARTITION BY account_id, snapshot_at) AS last_answer_age
-        FROM ({_dated(engine, "feedback", "at", "r.kind, r.score", within="r.kind, r.score IS NOT NULL", ties="r.score")})"""
+        FROM ({_dated(engine, "feedback", "at", "r.kind, r.score", within=kind, ties="r.score")})"""
 
 
 def support(engine: Engine, how: How) -> str:
@@ -104,9 +105,9 @@ def subscriptions(engine: Engine, how: How) -> str:
         f"""r.mrr_cents, r.seats, r.plan, r.billing_period, r.auto_renew, r.discount,
             {engine.days_between("c.snapshot_at", "r.renews_at")} AS days_to_renewal,
             CASE WHEN {end_age} IS NULL THEN 1 ELSE 0 END AS is_running,
-            CASE WHEN {age} > 84 AND ({end_age} IS NULL OR {end_age} < 84) THEN 1 ELSE 0 END AS ran_84d_ago,
+            CASE WHEN {age} > 84 AND ({end_age} IS NULL OR {end_age} <= 84) THEN 1 ELSE 0 END AS ran_84d_ago,
             CASE WHEN r.cancelled_at < c.snapshot_at THEN 1 ELSE 0 END AS is_cancelled""",
-        ties="r.mrr_cents, r.seats, r.plan",
+        ties="r.mrr_cents, r.seats, r.plan, r.renews_at, r.discount, r.auto_renew, r.billing_period",
     )
 
 
@@ -120,8 +121,8 @@ def invoices(engine: Engine, how: How) -> str:
 def accounts(engine: Engine, how: How) -> str:
     """The account itself, as it was known."""
     return f"""
-        SELECT r.*, c.snapshot_at, {engine.days_between("r.started_at", "c.snapshot_at")} AS days_since_start
-        FROM spine c JOIN accounts r ON r.account_id = c.account_id
+        SELECT c.snapshot_at, r.*, {engine.days_between("r.started_at", "c.snapshot_at")} AS account_age_days
+        FROM wanted c JOIN accounts r ON r.account_id = c.account_id
         WHERE {KNOWN} AND (r.started_at IS NULL OR r.started_at < c.snapshot_at)"""
 
 
@@ -132,7 +133,7 @@ def _dated(engine: Engine, source: str, at: str, columns: str, *, within: str = 
     return f"""
         SELECT c.account_id, c.snapshot_at, {engine.days_between(f"r.{at}", "c.snapshot_at")} AS age, {columns},
                ROW_NUMBER() OVER (PARTITION BY {group} ORDER BY {order}) AS recent
-        FROM spine c JOIN {source} r ON r.account_id = c.account_id
+        FROM wanted c JOIN {source} r ON r.account_id = c.account_id
         WHERE r.{at} < c.snapshot_at AND {KNOWN}"""
 
 

@@ -49,9 +49,10 @@ def renewal_spine(settings: Settings, engine: Engine, staged: Staged, first: dat
             FROM (SELECT *, CAST(CAST(renews_at AS DATE) AS TIMESTAMP) - INTERVAL {before} DAY AS snapshot_at
                   FROM subscriptions WHERE renews_at IS NOT NULL) d
             JOIN subscriptions r ON r.account_id = d.account_id
-            WHERE {_running("d.snapshot_at")} AND d.started_at < d.snapshot_at AND d.known_at <= d.snapshot_at
-              AND (d.superseded_at IS NULL OR d.superseded_at > d.snapshot_at)
-              AND d.snapshot_at BETWEEN {engine.moment(first)} AND {engine.moment(last)}""",
+                 AND {_running("d.snapshot_at")} AND d.started_at < d.snapshot_at AND d.known_at <= d.snapshot_at
+                 AND (d.superseded_at IS NULL OR d.superseded_at > d.snapshot_at)
+                 AND d.snapshot_at BETWEEN {engine.moment(first)} AND {engine.moment(last)}
+            {_account_known(staged)}""",
     )
     return _keep_population(settings, engine, staged)
 
@@ -78,7 +79,9 @@ def spine_at(settings: Settings, engine: Engine, staged: Staged, day: datetime) 
 def span(engine: Engine, staged: Staged) -> tuple[datetime, datetime]:
     """First and last moment that any usage row or contract term speaks of."""
     clocks = {"usage": "at", "subscriptions": "started_at"}
-    bounds = [engine.rows(f"SELECT MIN(r.{c}), MAX(r.{c}) FROM {s} r")[0] for s, c in clocks.items() if s in staged.sources]
+    bounds = [
+        engine.rows(f"SELECT MIN(r.{c}), MAX(r.{c}) FROM {s} r")[0] for s, c in clocks.items() if s in staged.sources
+    ]
     moments = [m for pair in bounds for m in pair if isinstance(m, datetime)]
     if not moments:
         raise SourceError("usage and subscriptions hold no good row; `keepwell check` says why")
@@ -98,7 +101,8 @@ def _running(at: str) -> str:
 def _alive(settings: Settings, staged: Staged) -> str:
     """Accounts with a running term; without contracts, accounts that exist and have not told us they left."""
     if "subscriptions" in staged.sources:
-        return f"SELECT DISTINCT r.account_id, d.snapshot_at FROM subscriptions r JOIN dates d ON {_running('d.snapshot_at')}"
+        return f"""SELECT DISTINCT r.account_id, d.snapshot_at
+                   FROM subscriptions r JOIN dates d ON {_running("d.snapshot_at")} {_account_known(staged)}"""
     left = ""
     if "churns" in staged.sources:
         left = f"""AND NOT EXISTS (SELECT 1 FROM churns r WHERE r.account_id = a.account_id
@@ -108,29 +112,48 @@ def _alive(settings: Settings, staged: Staged) -> str:
                JOIN dates d ON COALESCE(a.started_at, a.known_at) < d.snapshot_at AND {known} {left}"""
 
 
+def _account_known(staged: Staged) -> str:
+    """Where accounts tell when they became known, a contract whose account was not known yet counted for nobody."""
+    if not staged.versioned("accounts"):
+        return ""
+    return "WHERE r.account_id IN (SELECT a.account_id FROM accounts a WHERE a.known_at <= d.snapshot_at)"
+
+
 def _keep_population(settings: Settings, engine: Engine, staged: Staged) -> int:
     """Narrow `candidates` to the accounts that had come often and lately enough; write them to `spine`."""
     query, wanted = "SELECT d.account_id, d.snapshot_at FROM candidates d", settings.population
-    if wanted.min_events:
+    if wanted.min_events and staged.versioned("usage"):
+        engine.create("often", _often(staged, wanted.min_events))
+        query += " SEMI JOIN often o ON o.account_id = d.account_id AND o.snapshot_at = d.snapshot_at"
+    elif wanted.min_events:
         engine.create("often", _nth_use(staged, wanted.min_events))
-        query += " JOIN often o ON o.account_id = d.account_id AND o.visible_from <= d.snapshot_at"
-    within = wanted.active_within_days or (2 * settings.churn.horizon_days if settings.churn.kind == "inactivity" else None)
+        query += " SEMI JOIN often o ON o.account_id = d.account_id AND o.at < d.snapshot_at"
+    within = wanted.active_within_days or (
+        2 * settings.churn.horizon_days if settings.churn.kind == "inactivity" else None
+    )
     if within:
         engine.create("lately", _active(within))
-        query += " JOIN lately l ON l.account_id = d.account_id AND l.snapshot_at = d.snapshot_at"
+        query += " SEMI JOIN lately l ON l.account_id = d.account_id AND l.snapshot_at = d.snapshot_at"
     engine.create("spine", query)
     return _count(engine, "spine")
 
 
 def _nth_use(staged: Staged, nth: int) -> str:
-    """The moment from which an account's nth visit (event, where there are no sessions) counts as known."""
-    visible = "GREATEST(CAST(CAST(r.at AS DATE) AS TIMESTAMP) + INTERVAL 1 DAY, r.known_at)"
-    units = f"SELECT account_id, {visible} AS visible_from FROM usage r"
+    """The moment of an account's nth visit (event, where there are no sessions)."""
+    units = "SELECT r.account_id, r.at FROM usage r"
     if staged.has("usage", "session_id"):
-        units = f"SELECT account_id, MIN({visible}) AS visible_from FROM usage r GROUP BY account_id, session_id"
-    return f"""SELECT account_id, visible_from FROM (
-                   SELECT *, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY visible_from) AS nth FROM ({units}))
-               WHERE nth = {nth}"""
+        known = "FROM usage r WHERE session_id IS NOT NULL GROUP BY account_id, session_id"
+        units = f"SELECT account_id, MIN(r.at) AS at {known}"
+    numbered = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY u.at) AS nth FROM ({units}) u"
+    return f"SELECT n.account_id, n.at FROM ({numbered}) n WHERE nth = {nth}"
+
+
+def _often(staged: Staged, least: int) -> str:
+    """Candidates with so many visits (or events), counted anew at each snapshot: versions come and go."""
+    units = "COUNT(DISTINCT r.session_id)" if staged.has("usage", "session_id") else "COUNT(*)"
+    return f"""SELECT d.account_id, d.snapshot_at FROM candidates d JOIN usage r ON r.account_id = d.account_id
+               WHERE r.at < d.snapshot_at AND {KNOWN}
+               GROUP BY d.account_id, d.snapshot_at HAVING {units} >= {least}"""
 
 
 def _active(days: int) -> str:
@@ -143,7 +166,9 @@ def _active(days: int) -> str:
 
 def _require_renewals(staged: Staged) -> None:
     if not staged.has("subscriptions", "renews_at"):
-        raise SourceError("before_renewal_days needs `renews_at` mapped in [sources.subscriptions]: the day each term renews")
+        raise SourceError(
+            "before_renewal_days needs `renews_at` mapped in [sources.subscriptions]: the day each term renews"
+        )
 
 
 def _count(engine: Engine, table: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.catalogue import Catalogue
+from features.catalogue import KEYS, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
 from features.scans import LONGEST, SCANS, How
@@ -17,14 +17,12 @@ from features.staged import Staged
 ROWS_AT_ONCE = 150_000
 """Snapshots are computed in groups of about this many rows: the memory knob."""
 
-KEYS = ("account_id", "snapshot_at")
-
 
 def build(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "spine") -> pa.Table:
     """Every feature for every row of the spine table: account_id, snapshot_at, then one DOUBLE a feature.
 
-    Rows in are rows out, ordered by (snapshot_at, account_id); nothing that happened at or became known after
-    a row's snapshot is in it.
+    Rows in are rows out (a row given twice comes back twice), ordered by (snapshot_at, account_id); nothing that
+    happened at or became known after a row's snapshot is in it. The spine is left as it is.
     """
     parts = [part for _, part in build_parts(engine, staged, catalogue, spine)]
     return pa.concat_tables(parts) if parts else _empty(catalogue)
@@ -48,14 +46,15 @@ def build_parts(
     engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "spine"
 ) -> Iterator[tuple[int, pa.Table]]:
     """As `build`, one group of snapshots at a time: (rows done so far, table of the group)."""
-    engine.create("whole_spine", f"SELECT DISTINCT account_id, snapshot_at FROM {spine}")
-    counted = engine.rows("SELECT snapshot_at, COUNT(*) FROM whole_spine GROUP BY snapshot_at ORDER BY snapshot_at")
+    counted = engine.rows(f"SELECT snapshot_at, COUNT(*) FROM {spine} GROUP BY snapshot_at ORDER BY snapshot_at")
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
     done = 0
     for days in _groups(rows):
         done += sum(rows[day] for day in days)
-        yield done, _compute(engine, staged, catalogue, days)
-    engine.run("DROP TABLE whole_spine")
+        within = f"snapshot_at BETWEEN {engine.moment(days[0])} AND {engine.moment(days[-1])}"
+        group = f"(SELECT account_id, snapshot_at FROM {spine} WHERE {within})"
+        engine.create("wanted", f"SELECT DISTINCT account_id, snapshot_at FROM {group}")
+        yield done, _compute(engine, staged, catalogue, days, group)
 
 
 def _groups(rows: dict[datetime, int]) -> Iterator[list[datetime]]:
@@ -69,9 +68,7 @@ def _groups(rows: dict[datetime, int]) -> Iterator[list[datetime]]:
         yield group
 
 
-def _compute(engine: Engine, staged: Staged, catalogue: Catalogue, days: list[datetime]) -> pa.Table:
-    first, last = engine.moment(days[0]), engine.moment(days[-1])
-    engine.create("spine", f"SELECT * FROM whole_spine WHERE snapshot_at BETWEEN {first} AND {last}")
+def _compute(engine: Engine, staged: Staged, catalogue: Catalogue, days: list[datetime], group: str) -> pa.Table:
     how = How(per_account=_is_sparse(engine, days), versioned_support=staged.versioned("support"))
     _register_calendar(engine, days, how)
     _register_kinds(engine, catalogue)
@@ -79,12 +76,12 @@ def _compute(engine: Engine, staged: Staged, catalogue: Catalogue, days: list[da
     for scan in used:
         features = [f for f in catalogue.features if f.scan == scan]
         engine.create(f"scan_{scan}", _aggregate(features, SCANS[scan](engine, how)))
-    return engine.query(_join(catalogue, used)).cast(_schema(catalogue))
+    return engine.query(_join(catalogue, used, group)).cast(_schema(catalogue))
 
 
 def _is_sparse(engine: Engine, days: list[datetime]) -> bool:
     """Whether few of all (account, date) pairs are wanted, as with one snapshot before each renewal."""
-    wanted, everyone = engine.rows("SELECT (SELECT COUNT(*) FROM spine), (SELECT COUNT(*) FROM accounts)")[0]
+    wanted, everyone = engine.rows("SELECT (SELECT COUNT(*) FROM wanted), (SELECT COUNT(*) FROM accounts)")[0]
     return 4 * int(str(wanted)) < int(str(everyone)) * len(days)
 
 
@@ -118,7 +115,7 @@ def _register_calendar(engine: Engine, days: list[datetime], how: How) -> None:
     )
     query = "SELECT * FROM calendar_days JOIN ages USING (age)"
     if how.per_account:
-        query = f"SELECT s.account_id, c.* FROM spine s JOIN ({query}) c ON c.snapshot_at = s.snapshot_at"
+        query = f"SELECT s.account_id, c.* FROM wanted s JOIN ({query}) c ON c.snapshot_at = s.snapshot_at"
     engine.create("calendar", query)
 
 
@@ -141,8 +138,8 @@ def _aggregate(features: list[Feature], scan: str) -> str:
     return f"SELECT account_id, snapshot_at,\n{columns}\nFROM ({scan})\nGROUP BY account_id, snapshot_at"
 
 
-def _join(catalogue: Catalogue, scans: list[str]) -> str:
-    """All scans beside the spine, then the derived features over them; declared order, keys first."""
+def _join(catalogue: Catalogue, scans: list[str], group: str) -> str:
+    """All scans beside a group of spine rows, then the derived features over them; declared order, keys first."""
     plain = [f for f in catalogue.features if f.scan != DERIVED]
     columns = ", ".join(f'{_filled(f)} AS "{f.name}"' for f in plain)
     joins = " ".join(
@@ -150,7 +147,7 @@ def _join(catalogue: Catalogue, scans: list[str]) -> str:
         for scan in scans
     )
     derived = [f for f in catalogue.features if f.scan == DERIVED]
-    table = f"SELECT s.account_id, s.snapshot_at, {columns} FROM spine s {joins}"
+    table = f"SELECT s.account_id, s.snapshot_at, {columns} FROM {group} s {joins}"
     for f in derived:
         table = f'SELECT *, CAST({f.sql} AS DOUBLE) AS "{f.name}" FROM ({table})'
     order = ", ".join(f'"{name}"' for name in (*KEYS, *catalogue.names))

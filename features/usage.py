@@ -15,7 +15,7 @@ kinds = partial(Feature, component=COMPONENT, scan="events", needs=("usage.event
 users = partial(Feature, component=COMPONENT, scan="users", needs=("usage.user_id",))
 visits = partial(Feature, component=COMPONENT, scan="visits", needs=("usage.session_id",))
 spend = partial(Feature, component=COMPONENT, scan="visits", needs=("usage.session_id", "usage.value"))
-derived = partial(Feature, component=COMPONENT, scan=DERIVED)
+derived = partial(Feature, component=COMPONENT, scan=DERIVED, needs=("usage.at",))
 
 
 def features(event_names: tuple[str, ...]) -> list[Feature]:
@@ -33,31 +33,26 @@ def features(event_names: tuple[str, ...]) -> list[Feature]:
     ]
 
 
+# A feature is a row of a table: first what it says, then its unit and how it is computed.
+# fmt: off
 def _activity() -> list[Feature]:
     days = {7: bits("day_bits_1", where="age <= 7"), 28: bits("day_bits_1"), 84: ALL_DAYS}
     return [
-        *(
-            events(f"events_{w}d", "activity", f"Usage events in the last {w} days", "events", count(w), SAFER, w, empty=0)
-            for w in WINDOWS
-        ),
-        *(
-            events(f"active_days_{w}d", "activity", f"Days of use in the last {w} days", "days", sql, SAFER, w, empty=0)
-            for w, sql in days.items()
-        ),
-        year("active_weeks_364d", "activity", "Weeks of use in the last 52 weeks", "weeks", bits("week_bits"), SAFER, 364, empty=0),
-        derived(
-            "events_per_active_day_28d", "depth", "Events on a day of use, on average over the last 28 days", "events",
-            ratio("events_28d", "active_days_28d"), UNKNOWN, 28,
-        ),
+        *(events(f"events_{w}d", "activity", f"Usage events in the last {w} days",
+                 "events", count(w), SAFER, w, empty=0) for w in WINDOWS),
+        *(events(f"active_days_{w}d", "activity", f"Days of use in the last {w} days",
+                 "days", sql, SAFER, w, empty=0) for w, sql in days.items()),
+        year("active_weeks_364d", "activity", "Weeks of use in the last 52 weeks",
+             "weeks", bits("week_bits"), SAFER, 364, empty=0),
+        derived("events_per_active_day_28d", "depth", "Events on a day of use, on average over the last 28 days",
+                "events", ratio("events_28d", "active_days_28d"), UNKNOWN, 28),
     ]
 
 
 def _breadth() -> list[Feature]:
     return [
-        kinds(
-            f"event_kinds_{w}d", "breadth", f"Different kinds of event used in the last {w} days", "kinds",
-            bits("kind_bits", where=f"age <= {w}"), SAFER, w, empty=0,
-        )
+        kinds(f"event_kinds_{w}d", "breadth", f"Different kinds of event used in the last {w} days",
+              "kinds", bits("kind_bits", where=f"age <= {w}"), SAFER, w, empty=0)
         for w in (28, 84)
     ]
 
@@ -65,41 +60,29 @@ def _breadth() -> list[Feature]:
 def _rhythm() -> list[Feature]:
     """How often the account comes, by its own standard: the same silence means more in a daily user."""
     return [
-        year("days_since_last_use", "recency", "Days since the last use", "days", recency(), RISKIER, 364),
-        events(
-            "days_between_uses_84d", "rhythm", "Usual days between two days of use, over the last 84 days", "days",
-            ratio("(MAX(age) - MIN(age))", f"({ALL_DAYS} - 1)"), UNKNOWN, 84,
-        ),
-        year(
-            "weeks_between_uses_364d", "rhythm", "Usual weeks between two weeks of use, over the last 52 weeks", "weeks",
-            ratio("(MAX(week) - MIN(week))", f"({bits('week_bits')} - 1)"), UNKNOWN, 364,
-        ),
-        year("usage_history_days", "history", "Days since the first use within the last 52 weeks", "days", "MAX(age)", UNKNOWN, 364),
-        derived(
-            "recency_against_rhythm", "recency", "Days since the last use, in multiples of the account's usual gap", "times",
-            ratio("days_since_last_use", "days_between_uses_84d"), RISKIER, 84,
-        ),
+        year("days_since_last_use", "recency", "Days since the last use",
+             "days", recency(), RISKIER, 364),
+        events("days_between_uses_84d", "rhythm", "Usual days between two days of use, over the last 84 days",
+               "days", ratio("(MAX(age) - MIN(age))", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
+        year("weeks_between_uses_364d", "rhythm", "Usual weeks between two weeks of use, over the last 52 weeks",
+             "weeks", ratio("(MAX(week) - MIN(week))", f"({bits('week_bits')} - 1)"), UNKNOWN, 364),
+        year("usage_history_days", "history", "Days since the first use within the last 52 weeks",
+             "days", "MAX(age)", UNKNOWN, 364),
+        derived("recency_against_rhythm", "recency", "Days since the last use, in multiples of the usual gap",
+                "times", ratio("days_since_last_use", "days_between_uses_84d"), RISKIER, 84),
     ]
 
 
 def _trends() -> list[Feature]:
     return [
-        events(
-            "usage_trend_28d", "trend", "Share of the last 56 days' events in the newer 28 (half is steady)", "share",
-            share(count(28), count(56, 28)), SAFER, 56,
-        ),
-        events(
-            "usage_trend_7d", "trend", "Share of the last 28 days' events in the newest 7 (a quarter is steady)", "share",
-            ratio(count(7), count(28)), SAFER, 28,
-        ),
-        events(
-            "usage_slope_84d", "trend", "Weekly change of events over the last 12 weeks, as a share of their mean", "share",
-            _weekly_slope(), SAFER, 84,
-        ),
-        year(
-            "usage_against_baseline_28d", "trend", "Events of the last 28 days against the account's own 52-week average", "times",
-            ratio(f"13 * {count(28)}", "COUNT(*)"), SAFER, 364,
-        ),
+        events("usage_trend_28d", "trend", "Share of the last 56 days' events in the newer 28 (half is steady)",
+               "share", share(count(28), count(56, 28)), SAFER, 56),
+        events("usage_trend_7d", "trend", "Share of the last 28 days' events in the newest 7 (a quarter is steady)",
+               "share", ratio(count(7), count(28)), SAFER, 28),
+        events("usage_slope_84d", "trend", "Weekly change of events over 12 weeks, as a share of their mean",
+               "share", _weekly_slope(), SAFER, 84),
+        year("usage_against_baseline_28d", "trend", "Events of the last 28 days against the own 52-week average",
+             "times", ratio(f"13 * {count(28)}", "COUNT(*)"), SAFER, 364),
     ]
 
 
@@ -113,69 +96,42 @@ def _weekly_slope() -> str:
 
 
 def _amounts(column: str, signal: str, unit: str, *, scale: int) -> list[Feature]:
-    needs = (f"usage.{column.removesuffix('_cents')}",)
+    amount = partial(events, needs=(f"usage.{column.removesuffix('_cents')}",))
     return [
-        *(
-            events(
-                f"{signal}_{w}d", signal, f"Total {signal} in the last {w} days", unit,
-                ratio(total(column, w), str(scale)), SAFER, w, empty=0, needs=needs,
-            )
-            for w in WINDOWS
-        ),
-        events(
-            f"{signal}_trend_28d", signal, f"Share of the last 56 days' {signal} in the newer 28 (half is steady)", "share",
-            share(total(column, 28), total(column, 56, 28)), SAFER, 56, needs=needs,
-        ),
+        *(amount(f"{signal}_{w}d", signal, f"Total {signal} in the last {w} days",
+                 unit, ratio(total(column, w), str(scale)), SAFER, w, empty=0) for w in WINDOWS),
+        amount(f"{signal}_trend_28d", signal, f"Share of the last 56 days' {signal} in the newer 28 (half is steady)",
+               "share", share(total(column, 28), total(column, 56, 28)), SAFER, 56),
     ]
 
 
 def _users() -> list[Feature]:
     return [
-        *(
-            users(f"users_{w}d", "people", f"People who used the product in the last {w} days", "people", count(w), SAFER, w, empty=0)
-            for w in WINDOWS
-        ),
-        users(
-            "users_trend_28d", "people", "People active in the last 28 days, of those active in the last 84", "share",
-            ratio(count(28), "COUNT(*)"), SAFER, 84,
-        ),
-        users(
-            "top_user_share_84d", "people", "Share of the last 84 days' events made by the busiest person", "share",
-            ratio("MAX(events)", "SUM(events)"), UNKNOWN, 84,
-        ),
-        users(
-            "days_since_top_user", "champion", "Days since the busiest person of the last 84 days was last seen", "days",
-            "MIN(CASE WHEN busiest = 1 THEN age END)", RISKIER, 84,
-        ),
-        derived(
-            "seat_use_28d", "people", "People active in the last 28 days, per seat paid for", "share",
-            ratio("users_28d", "seats"), SAFER, 28, needs=("usage.user_id", "subscriptions.seats"),
-        ),
+        *(users(f"users_{w}d", "people", f"People who used the product in the last {w} days",
+                "people", count(w), SAFER, w, empty=0) for w in WINDOWS),
+        users("users_trend_28d", "people", "People active in the last 28 days, of those active in the last 84",
+              "share", ratio(count(28), "COUNT(*)"), SAFER, 84),
+        users("top_user_share_84d", "people", "Share of the last 84 days' events by people made by the busiest one",
+              "share", ratio("MAX(events)", "SUM(events)"), UNKNOWN, 84),
+        users("days_since_top_user", "champion", "Days since the busiest person of the last 84 days was last seen",
+              "days", "MIN(CASE WHEN busiest = 1 THEN age END)", RISKIER, 84),
+        derived("seat_use_28d", "people", "People active in the last 28 days, per seat paid for",
+                "share", ratio("users_28d", "seats"), SAFER, 28, needs=("usage.user_id", "subscriptions.seats")),
     ]
 
 
 def _visits() -> list[Feature]:
     return [
-        *(
-            visits(f"visits_{w}d", "activity", f"Visits in the last {w} days", "visits", count(w), SAFER, w, empty=0)
-            for w in (*WINDOWS, 364)
-        ),
-        visits(
-            "visits_trend_84d", "trend", "Share of the last 168 days' visits in the newer 84 (half is steady)", "share",
-            share(count(84), count(168, 84)), SAFER, 168,
-        ),
-        visits(
-            "lines_per_visit_84d", "depth", "Lines of a visit, on average over the last 84 days", "lines",
-            ratio(total("lines", 84), count(84)), UNKNOWN, 84,
-        ),
-        spend(
-            "value_per_visit_84d", "spend", "Money spent in a visit, on average over the last 84 days", "money",
-            ratio(total("value_cents", 84), f"(100 * {count(84)})"), UNKNOWN, 84,
-        ),
-        spend(
-            "days_since_large_visit", "recency", "Days since a visit worth at least half the account's own average", "days",
-            recency("2 * value_cents * visits >= all_cents"), RISKIER, 364,
-        ),
+        *(visits(f"visits_{w}d", "activity", f"Visits in the last {w} days",
+                 "visits", count(w), SAFER, w, empty=0) for w in (*WINDOWS, 364)),
+        visits("visits_trend_84d", "trend", "Share of the last 168 days' visits in the newer 84 (half is steady)",
+               "share", share(count(84), count(168, 84)), SAFER, 168),
+        visits("lines_per_visit_84d", "depth", "Lines of a visit, on average over the last 84 days",
+               "lines", ratio(total("lines", 84), count(84)), UNKNOWN, 84),
+        spend("value_per_visit_84d", "spend", "Money spent in a visit, on average over the last 84 days",
+              "money", ratio(total("value_cents", 84), f"(100 * {count(84)})"), UNKNOWN, 84),
+        spend("days_since_large_visit", "recency", "Days since a visit worth at least half the own 52-week average",
+              "days", recency("2 * value_cents * visits >= all_cents"), RISKIER, 364),
     ]
 
 
@@ -186,23 +142,20 @@ def _families(event_names: tuple[str, ...]) -> list[Feature]:
 
 
 def _family(event: str, word: str, is_kind: str) -> list[Feature]:
+    """The word comes last in each name, so that no event's name can make one feature's name another's."""
     about = partial(kinds, signal=f"event: {event}")
-    last_28, last_84 = count(28, where=is_kind), count(84, where=is_kind)
-    before_28 = count(56, 28, where=is_kind)
+    last_28, last_84, before_28 = (count(days, after, is_kind) for days, after in ((28, 0), (84, 0), (56, 28)))
     return [
-        about(f"event_{word}_28d", definition=f"'{event}' in the last 28 days", unit="events", sql=last_28, days=28, empty=0),
-        about(f"event_{word}_84d", definition=f"'{event}' in the last 84 days", unit="events", sql=last_84, days=84, empty=0),
-        about(
-            f"event_{word}_share_28d", definition=f"Share of '{event}' among the last 28 days' events", unit="share",
-            sql=ratio(last_28, count(28)), days=28,
-        ),
-        about(
-            f"event_{word}_share_84d", definition=f"Share of '{event}' among the last 84 days' events", unit="share",
-            sql=ratio(last_84, count(84)), days=84,
-        ),
-        about(
-            f"event_{word}_trend_28d", definition=f"Share of the last 56 days' '{event}' in the newer 28 (half is steady)", unit="share",
-            sql=share(last_28, before_28), days=56,
-        ),
-        about(f"event_{word}_days_since", definition=f"Days since the last '{event}'", unit="days", sql=recency(is_kind), days=84),
+        about(f"event_28d_{word}", definition=f"'{event}' in the last 28 days",
+              unit="events", sql=last_28, days=28, empty=0),
+        about(f"event_84d_{word}", definition=f"'{event}' in the last 84 days",
+              unit="events", sql=last_84, days=84, empty=0),
+        about(f"event_share_28d_{word}", definition=f"Share of '{event}' among the last 28 days' events",
+              unit="share", sql=ratio(last_28, count(28)), days=28),
+        about(f"event_share_84d_{word}", definition=f"Share of '{event}' among the last 84 days' events",
+              unit="share", sql=ratio(last_84, count(84)), days=84),
+        about(f"event_trend_28d_{word}", definition=f"Share of the last 56 days' '{event}' in the newer 28",
+              unit="share", sql=share(last_28, before_28), days=56),
+        about(f"event_days_since_{word}", definition=f"Days since the last '{event}' within 84 days",
+              unit="days", sql=recency(is_kind), days=84),
     ]

@@ -87,10 +87,9 @@ def labelled_spine(settings: Settings, engine: Engine, staged: Staged) -> Labels
     if settings.snapshots.before_renewal_days is not None:
         rows = snapshots.renewal_spine(settings, engine, staged, first, last)
     else:
-        anchor = observed_until(settings, engine, staged) - timedelta(
-            days=settings.gap_days + settings.churn.grace_days
-        )
-        grid = snapshots.grid(settings, first + timedelta(days=FIRST_HISTORY_DAYS), last, anchor)
+        until = observed_until(settings, engine, staged)
+        anchor = until - timedelta(days=settings.gap_days + settings.churn.grace_days)
+        grid = snapshots.grid(settings, first + timedelta(days=FIRST_HISTORY_DAYS), max(last, until), anchor)
         rows = snapshots.spine(settings, engine, staged, grid)
     if rows == 0:
         raise EvidenceError("no account was alive at any snapshot; check [population] and the contract table's dates")

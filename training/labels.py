@@ -10,8 +10,10 @@ from datetime import datetime
 import pandas as pd
 
 from features.config import Settings
+from features.declare import text_literal
 from features.engine import Engine
 from features.staged import Staged
+from training.errors import EvidenceError
 
 STAYED, CHURNED, INVOLUNTARY, CENSORED = "stayed", "churned", "involuntary", "censored"
 LATEST = "superseded_at IS NULL"
@@ -42,21 +44,24 @@ class Labels:
 def observed_until(settings: Settings, engine: Engine, staged: Staged) -> datetime:
     """The last moment the source of churn speaks of; `[churn] observed_until` overrides it.
 
-    For contracts it is the last term's start: terms that began later would show renewals, and none do. Where
-    some terms are open, an end is a fact rather than a plan, so the last end up to now counts too.
+    For contracts it is the last moment a term became known (without `known_at`, the last one's start): terms that
+    began later would show renewals, and none do. Where some terms are open, an end is a fact rather than a plan,
+    so the last end that any source has reached counts too.
+
+    Raises:
+        EvidenceError: the source of churn holds no row.
     """
+    kind = settings.churn.kind
     if settings.churn.observed_until:
         return settings.churn.observed_until
-    queries = {
-        "contract": f"""SELECT GREATEST(MAX(started_at), MAX(CASE WHEN open_terms > 0 AND renews_at IS DISTINCT FROM ended_at
-                                                                   AND ended_at <= {engine.moment(_last_row(staged))}
-                                                                  THEN ended_at END))
-                        FROM subscriptions, (SELECT COUNT(*) AS open_terms FROM subscriptions WHERE ended_at IS NULL)""",
-        "inactivity": "SELECT MAX(r.at) FROM usage r",
-        "told": "SELECT MAX(r.at) FROM churns r",
-    }
-    found = engine.rows(queries[settings.churn.kind])[0][0]
-    assert isinstance(found, datetime)
+    source, query = {
+        "contract": ("subscriptions", _last_contract_word(staged)),
+        "inactivity": ("usage", "SELECT MAX(r.at) FROM usage r"),
+        "told": ("churns", "SELECT MAX(r.at) FROM churns r"),
+    }[kind]
+    found = engine.rows(query)[0][0]
+    if not isinstance(found, datetime):
+        raise EvidenceError(f'[churn] kind = "{kind}": {source} holds no good row; `keepwell check` says why')
     return found
 
 
@@ -72,7 +77,8 @@ def label(settings: Settings, engine: Engine, staged: Staged) -> Labels:
         engine.create("churn_moments", moments(settings))
         engine.create("outcomes", _first_in_window(window))
     told = _told_beside(settings, staged)
-    closed = f"{window[1]} + INTERVAL {churn.grace_days if churn.kind == 'contract' else 0} DAY <= {engine.moment(until)}"
+    grace = churn.grace_days if churn.kind == "contract" else 0
+    closed = f"{window[1]} + INTERVAL {grace} DAY <= {engine.moment(until)}"
     table = engine.query(
         f"""SELECT s.account_id, s.snapshot_at, o.churned_at, o.reason, o.preventable,
                    CASE WHEN NOT ({closed}) THEN '{CENSORED}' WHEN o.churned_at IS NULL THEN '{STAYED}'
@@ -83,8 +89,16 @@ def label(settings: Settings, engine: Engine, staged: Staged) -> Labels:
     return Labels(table, until)
 
 
-def _last_row(staged: Staged) -> datetime:
-    return max(source.last_at for source in staged.sources.values() if source.last_at is not None)
+def _last_contract_word(staged: Staged) -> str:
+    reached = [f"SELECT MAX(known_at) AS reached FROM {name}" for name in staged.sources if name != "accounts"]
+    if staged.sources.keys() <= {"accounts", "subscriptions"} and not staged.versioned("subscriptions"):
+        reached = [f"SELECT {Engine.moment(staged.now)} AS reached"]  # nothing else tells how far the data goes
+    return f"""
+        SELECT GREATEST((SELECT MAX(known_at) FROM subscriptions), (
+            SELECT MAX(ended_at) FROM subscriptions
+            WHERE {LATEST} AND renews_at IS DISTINCT FROM ended_at
+              AND ended_at <= (SELECT MAX(reached) FROM ({" UNION ALL ".join(reached)}))
+              AND EXISTS (SELECT 1 FROM subscriptions WHERE {LATEST} AND ended_at IS NULL)))"""
 
 
 def _contract_ends(settings: Settings) -> str:
@@ -100,21 +114,24 @@ def _contract_ends(settings: Settings) -> str:
 
 
 def _told(settings: Settings) -> str:
-    return f"SELECT r.account_id, r.at AS churned_at, MAX(r.reason) AS reason FROM churns r WHERE r.{LATEST} GROUP BY r.account_id, r.at"
+    return f"SELECT r.account_id, r.at AS churned_at, MAX(r.reason) AS reason FROM churns r WHERE {LATEST} GROUP BY ALL"
 
 
 def _first_in_window(window: tuple[str, str]) -> str:
     return f"""
-        SELECT s.account_id, s.snapshot_at, MIN(m.churned_at) AS churned_at, MIN_BY(m.reason, m.churned_at) AS reason
-        FROM spine s JOIN churn_moments m ON m.account_id = s.account_id
-             AND m.churned_at > {window[0]} AND m.churned_at <= {window[1]}
-        GROUP BY s.account_id, s.snapshot_at"""
+        SELECT account_id, snapshot_at, churned_at, reason FROM (
+            SELECT s.account_id, s.snapshot_at, m.churned_at, m.reason,
+                   ROW_NUMBER() OVER (PARTITION BY s.account_id, s.snapshot_at ORDER BY m.churned_at) AS nth
+            FROM (SELECT DISTINCT account_id, snapshot_at FROM spine) s
+            JOIN churn_moments m ON m.account_id = s.account_id
+                 AND m.churned_at > {window[0]} AND m.churned_at <= {window[1]})
+        WHERE nth = 1"""
 
 
 def _inactivity(window: tuple[str, str]) -> str:
     """Spine rows without one usage row in their window; the churn dates from the snapshot."""
     return f"""
-        SELECT s.account_id, s.snapshot_at, s.snapshot_at AS churned_at, CAST(NULL AS VARCHAR) AS reason
+        SELECT DISTINCT s.account_id, s.snapshot_at, s.snapshot_at AS churned_at, CAST(NULL AS VARCHAR) AS reason
         FROM spine s ANTI JOIN (
             SELECT DISTINCT s.account_id, s.snapshot_at FROM spine s JOIN usage u ON u.account_id = s.account_id
             WHERE u.{LATEST} AND u.at > {window[0]} AND u.at <= {window[1]}) seen
@@ -122,19 +139,22 @@ def _inactivity(window: tuple[str, str]) -> str:
 
 
 def _told_beside(settings: Settings, staged: Staged) -> str:
-    """Each churn with what a person told of it within 60 days: intent, reason, preventability.
+    """Each churn with what a person told of it, the nearest word within 60 days: intent, reason, preventability.
 
     Without a told intent, a reason that contains one of `involuntary_reasons` makes a churn involuntary.
     """
-    words = settings.churn.involuntary_reasons
-    by_word = " OR ".join(f"contains(lower(COALESCE(reason, '')), '{w.lower()}')" for w in words) or "FALSE"
+    words = [text_literal(word.lower()) for word in settings.churn.involuntary_reasons]
+    by_word = " OR ".join(f"contains(lower(COALESCE(reason, '')), {word})" for word in words) or "FALSE"
     beside = "SELECT *, CAST(NULL AS VARCHAR) AS intent, CAST(NULL AS BOOLEAN) AS preventable FROM outcomes"
     if "churns" in staged.sources:
+        nearest = "ABS(DATEDIFF('MICROSECOND', t.at, o.churned_at))"
         beside = f"""
-            SELECT o.account_id, o.snapshot_at, o.churned_at, COALESCE(ANY_VALUE(t.reason), ANY_VALUE(o.reason)) AS reason,
-                   MAX(t.intent) AS intent, BOOL_OR(t.preventable) AS preventable
+            SELECT o.account_id, o.snapshot_at, o.churned_at, COALESCE(t.reason, o.reason) AS reason,
+                   t.intent, t.preventable,
+                   ROW_NUMBER() OVER (PARTITION BY o.account_id, o.snapshot_at
+                                      ORDER BY {nearest}, t.at, t.known_at DESC, t.intent, t.reason) AS nth
             FROM outcomes o LEFT JOIN churns t ON t.account_id = o.account_id AND t.{LATEST}
                  AND ABS(DATEDIFF('DAY', t.at, o.churned_at)) <= 60
-            GROUP BY o.account_id, o.snapshot_at, o.churned_at"""
+            QUALIFY nth = 1"""
     return f"""SELECT *, CASE WHEN intent IS NOT NULL THEN intent = 'involuntary' ELSE {by_word} END AS is_involuntary
                FROM ({beside})"""

@@ -49,12 +49,17 @@ def split(settings: Settings, moments: Moments, judged: Rows) -> Split:
     until = settings.evidence.train_until or latest
     if until > latest:
         raise EvidenceError(
-            f"train_until {until:%Y-%m-%d} is less than lead + horizon ({settings.gap_days} days) before the first test "
-            f"snapshot {first_test:%Y-%m-%d}; labels would overlap the test period. Use {latest:%Y-%m-%d} or earlier."
+            f"train_until {until:%Y-%m-%d} is less than lead + horizon ({settings.gap_days} days) before the first "
+            f"test snapshot {first_test:%Y-%m-%d}; labels would overlap the test period. "
+            f"Use {latest:%Y-%m-%d} or earlier."
         )
     development = judged & (moments <= np.datetime64(until, "us"))
     if not development.any():
-        raise EvidenceError(f"no judged snapshot lies at or before {until:%Y-%m-%d}; there is nothing to train on")
+        first = _as_datetime(moments[judged].min())
+        raise EvidenceError(
+            f"nothing to train on: no judged snapshot lies at or before {until:%Y-%m-%d}, the first is of "
+            f"{first:%Y-%m-%d}; move test_from (now {first_test:%Y-%m-%d}) or train_until later"
+        )
     return Split(development, test, forward_folds(moments, development, settings.gap_days), first_test, until)
 
 
@@ -65,7 +70,8 @@ def forward_folds(moments: Moments, development: Rows, gap_days: int, folds: int
     with nothing closed before them are left out, so short histories have fewer.
     """
     times = moments[development]
-    edges = np.unique(np.quantile(times.astype("datetime64[us]").astype(np.int64), np.linspace(0.4, 1, folds + 1)[:-1], method="higher"))
+    parts = np.linspace(0.4, 1, folds + 1)[:-1]
+    edges = np.unique(np.quantile(times.astype("datetime64[us]").astype(np.int64), parts, method="higher"))
     starts = edges.astype("datetime64[us]")
     ends = [*starts[1:], times.max() + np.timedelta64(1, "D")]
     gap = np.timedelta64(gap_days, "D")
@@ -85,15 +91,30 @@ def _test_rows(settings: Settings, moments: Moments, judged: Rows) -> tuple[date
             "no snapshot has a closed label window: the data ends before lead + horizon "
             f"({settings.gap_days} days) have passed after the first snapshot"
         )
+    last = _as_datetime(moments[judged].max())
     if evidence.test_dates:
-        test = judged & np.isin(moments, np.array(evidence.test_dates, dtype="datetime64[us]"))
-        first = min(evidence.test_dates)
-    else:
-        first = evidence.test_from or _default_test_from(settings, moments[judged])
-        test = judged & (moments >= np.datetime64(first, "us"))
+        _require_judged(evidence.test_dates, moments[judged], last)
+        return min(evidence.test_dates), judged & np.isin(
+            moments, np.array(evidence.test_dates, dtype="datetime64[us]")
+        )
+    first = evidence.test_from or _default_test_from(settings, moments[judged])
+    test = judged & (moments >= np.datetime64(first, "us"))
     if not test.any():
-        raise EvidenceError(f"no judged snapshot lies in the test period from {first:%Y-%m-%d}")
+        raise EvidenceError(
+            f"no judged snapshot lies in the test period from {first:%Y-%m-%d}; the last whose window has closed "
+            f"is of {last:%Y-%m-%d}: set test_from to it or earlier"
+        )
     return first, test
+
+
+def _require_judged(dates: tuple[datetime, ...], judged: Moments, last: datetime) -> None:
+    """A test date that cannot be judged is said, not dropped."""
+    missing = [day for day in sorted(dates) if not (judged == np.datetime64(day, "us")).any()]
+    if missing:
+        raise EvidenceError(
+            f"test date {missing[0]:%Y-%m-%d} has no judged snapshot; the last whose window has closed is of "
+            f"{last:%Y-%m-%d}: choose test_dates up to it"
+        )
 
 
 def _default_test_from(settings: Settings, moments: Moments) -> datetime:
@@ -105,5 +126,3 @@ def _as_datetime(moment: np.datetime64) -> datetime:
     found = moment.astype("datetime64[us]").item()
     assert isinstance(found, datetime)
     return found
-
-
