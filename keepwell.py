@@ -275,6 +275,7 @@ def _train(settings: Settings) -> dict[str, Any]:
     from training.run import as_json as tell_all
     from training.run import train as run
 
+    tracking.reach(settings)
     with open_engine(settings.home_dir) as engine, _progress() as tell:
         training = run(settings, engine, tell)
         tell("report", 0, 1)
@@ -319,7 +320,7 @@ def _book(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Progress on standard error: one bar a stage, gone when all is done."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 
         def tell(what: str, done: int, whole: int) -> None:

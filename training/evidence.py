@@ -22,7 +22,7 @@ from training.leaks import Leak
 from training.learn import Learned
 from training.model import fit
 from training.split import Rows
-from training.tier_checks import tier_checks, tier_table
+from training.tier_checks import lead_time, tier_checks, tier_table
 
 CAPACITIES = (0.05, 0.10, 0.20, 0.30)
 FEW_DRAWS, MANY_ROWS = 200, 50_000
@@ -105,6 +105,7 @@ def _health(
         "weights": learned.weight_intervals,
         "tiers": tier_table(bundle.tiers, found.tier, truth, accounts),
         "checks": tier_checks(history, bundle, found, test),
+        "lead_time": lead_time(history, bundle, test),
     }
 
 
@@ -121,9 +122,7 @@ def _groups(bundle: Bundle, history: History, found: Scores, test: Rows) -> dict
     if "is_cancelled" in history.catalogue.names:
         masks["no notice given"] = history.features["is_cancelled"].to_numpy()[test] != 1
     enough = {name: mask for name, mask in masks.items() if truth[mask].sum() >= 10 and not truth[mask].all()}
-    return {
-        name: _figures(truth[mask], found.probability[mask], accounts[mask]) for name, mask in enough.items()
-    }
+    return {name: _figures(truth[mask], found.probability[mask], accounts[mask]) for name, mask in enough.items()}
 
 
 def _harm(learned: Learned, history: History, found: Scores, test: Rows) -> Figure:
@@ -143,8 +142,8 @@ def _notes(
     notes = []
     if figures["auc"].low <= 0.5:
         notes.append(
-            f"No signal was found: the AUC's interval ({figures['auc'].low:.3f} to {figures['auc'].high:.3f}) reaches 0.5, "
-            "what a coin would get."
+            f"No signal was found: the AUC's interval ({figures['auc'].low:.3f} to {figures['auc'].high:.3f}) reaches "
+            "0.5, what a coin would get."
         )
     if truth.sum() < 100:
         notes.append(f"Only {int(truth.sum())} churned snapshots in the test period: the intervals are wide.")

@@ -1,7 +1,7 @@
 """The main job: from staged sources to a judged model, and the object that tells of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -10,10 +10,12 @@ import numpy as np
 
 from features.config import Settings
 from features.engine import Engine
+from features.snapshots import midnight
 from features.sources import stage
 from features.staged import Staged
 from training.evidence import Evidence, judge
 from training.history import History, load_history
+from training.inactivity import Threshold, by_segment, learn_inactivity
 from training.intervals import Figure
 from training.leaks import check as check_leaks
 from training.leaks import shifted_matrix
@@ -37,6 +39,7 @@ class Training:
     split: Split
     learned: Learned
     evidence: Evidence
+    thresholds: list[Threshold] = field(default_factory=list)
 
 
 def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True) -> Training:
@@ -57,8 +60,9 @@ def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True
         tell("leak checks", 0, 1)
         shifted = shifted_matrix(engine, staged, history.catalogue, "spine", SHIFT_DAYS)
         evidence.leaks.extend(check_leaks(history, split, shifted=shifted))
-    learned.bundle.about.update(about(settings, history, split))
-    return Training(settings, staged, history, split, learned, evidence)
+    thresholds = learn_inactivity(engine, staged, settings, midnight(split.last_training))
+    learned.bundle.about.update(about(settings, history, split), inactive_days=by_segment(thresholds))
+    return Training(settings, staged, history, split, learned, evidence, thresholds)
 
 
 def about(settings: Settings, history: History, split: Split) -> dict[str, Any]:
@@ -91,6 +95,7 @@ def as_json(training: Training, model_version: str | None) -> dict[str, Any]:
             "leaks": evidence.leaks,
             "capacity": evidence.capacity,
             "groups": evidence.groups,
+            "inactivity": [_silence(threshold) for threshold in training.thresholds],
             "calibration": {
                 "method": training.learned.choice.method,
                 "slopes": training.learned.bundle.calibration.slopes if training.learned.bundle.calibration else {},
@@ -103,6 +108,17 @@ def as_json(training: Training, model_version: str | None) -> dict[str, Any]:
         }
     )
     return found
+
+
+def _silence(threshold: Threshold) -> dict[str, Any]:
+    """A learned threshold with its evidence: the share that came back after 1, 2, 4, 8 and 12 weeks of silence."""
+    weeks = (1, 2, 4, 8, 12)
+    return {
+        "segment": threshold.segment or "whole book",
+        "days": threshold.days,
+        "accounts": threshold.accounts,
+        "return_rate_after_weeks": {week: threshold.return_rate(7 * week) for week in weeks},
+    }
 
 
 def data(training: Training) -> dict[str, int]:

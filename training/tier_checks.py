@@ -62,9 +62,7 @@ def _check(sentence: str, value: float, passed: bool) -> dict[str, Any]:
 
 def _warned(history: History, bundle: Bundle, test: Rows) -> tuple[float, int]:
     """Share of accounts churned in the test period whose last score at least 60 days before was below green."""
-    left = history.labels.table.loc[test & history.churned, ["account_id", "churned_at"]].drop_duplicates(
-        "account_id"
-    )
+    left = history.labels.table.loc[test & history.churned, ["account_id", "churned_at"]].drop_duplicates("account_id")
     left_at = dict(zip(left["account_id"], left["churned_at"].to_numpy(), strict=True))
     limit = np.timedelta64(WARNING_DAYS, "D")
     last: dict[str, int] = {}
@@ -76,6 +74,29 @@ def _warned(history: History, bundle: Bundle, test: Rows) -> tuple[float, int]:
         return float("nan"), 0
     scored = score(bundle, history.matrix[list(last.values())])
     return float((scored.tier != bundle.tiers[0].name).mean()), len(last)
+
+
+def lead_time(history: History, bundle: Bundle, test: Rows) -> dict[str, float | int | None]:
+    """How long before they left the accounts churned in the test period had been below green without a break.
+
+    `warned` is the share below green at their last snapshot before leaving, `median_days` from the first snapshot of
+    that unbroken run to the churn, over those warned.
+    """
+    left = history.labels.table.loc[test & history.churned].drop_duplicates("account_id")
+    left_at = dict(zip(left["account_id"], left["churned_at"].to_numpy(), strict=True))
+    rows = np.flatnonzero(np.isin(history.accounts, list(left_at)))
+    rows = rows[[history.moments[row] <= left_at[str(history.accounts[row])] for row in rows]]
+    below = score(bundle, history.matrix[rows]).tier != bundle.tiers[0].name
+    began: dict[str, np.datetime64 | None] = {}
+    for row, is_below in zip(rows, below, strict=True):  # rows are in the order of time
+        account = str(history.accounts[row])
+        began[account] = (began.get(account) or history.moments[row]) if is_below else None
+    days = [float((left_at[a] - at) / np.timedelta64(1, "D")) for a, at in began.items() if at is not None]
+    return {
+        "accounts": len(began),
+        "warned": len(days) / len(began) if began else None,
+        "median_days": float(np.median(days)) if days else None,
+    }
 
 
 def _rate(among: Rows, hits: Rows, accounts: NDArray[np.str_]) -> Figure:

@@ -4,7 +4,8 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,12 +13,28 @@ from typing import Any
 from features.config import Settings
 from serving.bundle import Bundle, save
 from serving.errors import ServingError
-from serving.registry import CHALLENGER, CHAMPION, client, tracking_uri, version_of
+from serving.registry import CHALLENGER, CHAMPION, answering, client, tracking_uri, version_of
 
 EXPERIMENT = "keepwell"
 REPORT = "training.html"
 BEFORE = "champion_before"
 """Tag of a promoted version: the version that was champion before it."""
+
+
+def reach(settings: Settings) -> None:
+    """See that MLflow answers before hours of work, and make its tables where it is a database.
+
+    Raises:
+        ServingError: it does not answer.
+    """
+    uri = tracking_uri(settings)
+    with answering(settings):
+        if uri.startswith("postgresql"):
+            from sqlalchemy import create_engine  # only where there is a database to reach
+
+            create_engine(uri).connect().close()  # MLflow itself tries for two minutes
+        _mlflow(settings)
+        version_of(settings, CHAMPION)
 
 
 def register(settings: Settings, bundle: Bundle, told: dict[str, Any], page: Path | None = None) -> str:
@@ -26,7 +43,7 @@ def register(settings: Settings, bundle: Bundle, told: dict[str, Any], page: Pat
     `told` is what `train --json` prints, `page` its report as HTML. Returns the version.
     """
     mlflow = _mlflow(settings)
-    with _run(settings, mlflow) as run, TemporaryDirectory() as folder:
+    with answering(settings), _run(settings, mlflow) as run, TemporaryDirectory() as folder:
         bundle_folder = Path(folder) / "bundle"
         save(bundle, bundle_folder)
         mlflow.log_params(_params(settings, told))
@@ -45,10 +62,11 @@ def register(settings: Settings, bundle: Bundle, told: dict[str, Any], page: Pat
             data_path=str(bundle_folder),
             pip_requirements=["keepwell"],
         )
-        found = mlflow.register_model(logged.model_uri, settings.tracking.model_name)
-    api = client(settings)
-    api.set_model_version_tag(settings.tracking.model_name, found.version, "run_id", run.info.run_id)
-    api.set_registered_model_alias(settings.tracking.model_name, CHALLENGER, found.version)
+        with redirect_stderr(StringIO()):  # it says there that it is done, in words of its own
+            found = mlflow.register_model(logged.model_uri, settings.tracking.model_name)
+        api = client(settings)
+        api.set_model_version_tag(settings.tracking.model_name, found.version, "run_id", run.info.run_id)
+        api.set_registered_model_alias(settings.tracking.model_name, CHALLENGER, found.version)
     return str(found.version)
 
 
@@ -56,11 +74,13 @@ def promote(settings: Settings, version: str, *, reasons: list[str], forced_beca
     """Make a version @champion, remembering its predecessor, the gate's reasons and why it was forced, if it was."""
     api, name = client(settings), settings.tracking.model_name
     before = version_of(settings, CHAMPION)
-    for tag, value in ((BEFORE, before or ""), ("gate", json.dumps(reasons)), ("forced_because", forced_because or "")):
-        api.set_model_version_tag(name, version, tag, value)
-    api.set_registered_model_alias(name, CHAMPION, version)
-    if version_of(settings, CHALLENGER) == version:
-        api.delete_registered_model_alias(name, CHALLENGER)
+    tags = {BEFORE: before or "", "gate": json.dumps(reasons), "forced_because": forced_because or ""}
+    with answering(settings):
+        for tag, value in tags.items():
+            api.set_model_version_tag(name, version, tag, value)
+        api.set_registered_model_alias(name, CHAMPION, version)
+        if version_of(settings, CHALLENGER) == version:
+            api.delete_registered_model_alias(name, CHALLENGER)
 
 
 def rollback(settings: Settings) -> tuple[str, str]:
@@ -73,12 +93,13 @@ def rollback(settings: Settings) -> tuple[str, str]:
     now = version_of(settings, CHAMPION)
     if now is None:
         raise ServingError(f"{name} has no champion to roll back from; `keepwell promote` makes one")
-    before = api.get_model_version(name, now).tags.get(BEFORE)
-    if not before:
-        raise ServingError(f"version {now} is the first champion of {name}; there is nothing to roll back to")
-    api.set_registered_model_alias(name, CHAMPION, before)
-    api.set_model_version_tag(name, now, "rolled_back_to", before)
-    return now, before
+    with answering(settings):
+        before = api.get_model_version(name, now).tags.get(BEFORE)
+        if not before:
+            raise ServingError(f"version {now} is the first champion of {name}; there is nothing to roll back to")
+        api.set_registered_model_alias(name, CHAMPION, before)
+        api.set_model_version_tag(name, now, "rolled_back_to", before)
+    return now, str(before)
 
 
 def fetch_report(settings: Settings, version: str, target: Path) -> None:
@@ -102,26 +123,30 @@ def _mlflow(settings: Settings) -> Any:
     """MLflow, pointed at the configured place, quiet and without pickles."""
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # standard output is ours
     import mlflow  # takes seconds; only commands that need it pay
     import mlflow.pyfunc  # takes seconds; only commands that need it pay
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(tracking_uri(settings))
-    mlflow.set_registry_uri(tracking_uri(settings))
+    uri, given = tracking_uri(settings), os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    if given is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow sets it, which would bind every later configuration
     return mlflow
 
 
 @contextmanager
 def _run(settings: Settings, mlflow: Any) -> Iterator[Any]:
     """The run that `mlflow run` opened, else a new one in our experiment."""
+    experiment = None
     if "MLFLOW_RUN_ID" not in os.environ:
-        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            local = tracking_uri(settings).startswith("sqlite:")
-            where = (settings.home_dir / "artifacts").as_uri() if local else None
-            mlflow.create_experiment(EXPERIMENT, artifact_location=where)
-        mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run() as run:
+        found = mlflow.get_experiment_by_name(EXPERIMENT)
+        served = tracking_uri(settings).startswith(("http://", "https://", "databricks"))
+        where = None if served else (settings.home_dir / "artifacts").as_uri()
+        experiment = found.experiment_id if found else mlflow.create_experiment(EXPERIMENT, artifact_location=where)
+    with mlflow.start_run(experiment_id=experiment) as run:
         yield run
 
 
