@@ -106,9 +106,7 @@ def test_shares_times_scores_add_up_to_health(table):
 
 @given(rows)
 def test_rows_do_not_know_of_each_other(table):
-    alone = [
-        float(typical_health(dict(zip(TYPICAL, np.array(row, dtype=float), strict=True)))) for row in table
-    ]
+    alone = [float(typical_health(dict(zip(TYPICAL, np.array(row, dtype=float), strict=True)))) for row in table]
     np.testing.assert_equal(typical_health(columns(table)), alone)
 
 
@@ -165,9 +163,7 @@ def test_cold_start_of_three_accounts():
         days_since_contact=np.array([3, 120, np.nan]),
     )
     assert scores["feedback"].tolist()[:2] == [100, 50]
-    np.testing.assert_allclose(
-        typical_health(scores), [100, 0.45 * 50 + 0.25 * 50 + 0.2 * 25 + 0.1 * 25, np.nan]
-    )
+    np.testing.assert_allclose(typical_health(scores), [100, 0.45 * 50 + 0.25 * 50 + 0.2 * 25 + 0.1 * 25, np.nan])
 
 
 def test_cold_start_with_usage_alone_is_the_usage_score():
