@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-export OMP_NUM_THREADS ?= 2
+export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check notebooks evidence slow bench lock clean
@@ -38,7 +38,7 @@ check: $(INSTALLED) ## only lint, types and import rules (a minute)
 	$(BIN)/lint-imports
 
 notebooks: $(INSTALLED) ## run the notebooks and save them, executed, under .keepwell/notebooks (3 minutes)
-	$(BIN)/python -m pytest -q tests/test_notebooks.py
+	KEEPWELL_NOTEBOOKS_OUT=.keepwell/notebooks $(BIN)/python -m pytest -q tests/test_notebooks.py
 
 evidence: $(INSTALLED) ## train on the real data sets and print their evidence (5 minutes)
 	$(BIN)/keepwell demo grocery

@@ -25,7 +25,8 @@ class Engine:
         self.db.execute("SET TimeZone = 'UTC'")
         self.db.execute("SET python_enable_replacements = false")
         self.db.execute("SET preserve_insertion_order = false")
-        self.db.execute("SET enable_progress_bar = false")
+        if self.db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+            self.db.execute("SET enable_progress_bar = false")  # refused in Jupyter without ipywidgets, where it is off
         self.db.execute(f"SET memory_limit = '{memory_limit}'")
         self.db.execute("SET temp_directory = ?", [str(folder)])
 

@@ -24,9 +24,9 @@ LANES = {"ticket": ORANGE, "survey sent": MUTED, "survey answered": BLUE, "conta
 def churn_by(values: Array, churned: Rows, bins: int = 5) -> Rates:
     """Churn rate of each value, or of each quantile bin where there are many; Wilson intervals, "unknown" last."""
     known = ~np.isnan(values)
-    levels = np.unique(values[known])
-    quantiles = np.unique(np.quantile(values[known], np.linspace(0, 1, bins + 1)))[:-1]
-    edges = levels if len(levels) <= bins + 1 else quantiles
+    edges = np.unique(values[known])
+    if len(edges) > bins + 1:
+        edges = np.unique(np.quantile(values[known], np.linspace(0, 1, bins + 1)))[:-1]
     inside = np.where(known, np.searchsorted(edges, values, side="right") - 1, len(edges))
     members = [inside == number for number in np.unique(inside)]
     return {_range(values[rows]): wilson(float(churned[rows].sum()), int(rows.sum())) for rows in members}
