@@ -268,10 +268,9 @@ def demo(
 
 def _train(settings: Settings) -> dict[str, Any]:
     """Train and register; the object that `train --json` prints."""
-    from training.report.page import write
-
     from features.engine import open_engine
     from training import tracking
+    from training.report.page import write
     from training.run import as_json as tell_all
     from training.run import train as run
 

@@ -27,7 +27,7 @@ def tracking_uri(settings: Settings) -> str:
 
 def client(settings: Settings) -> Any:
     """An MLflow client of the configured server or database."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # seconds, not minutes, until a dead server is told
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # seconds, not minutes, until a dead server is told
     from mlflow import MlflowClient  # takes seconds; only commands that need it pay
 
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -19,9 +19,7 @@ from training.split import Rows
 Array = NDArray[np.float64]
 
 
-def benchmarks(
-    names: list[str], matrix: Array, churned: Rows, development: Rows, test: Rows
-) -> dict[str, Array]:
+def benchmarks(names: list[str], matrix: Array, churned: Rows, development: Rows, test: Rows) -> dict[str, Array]:
     """Churn probability of every test row by each benchmark that the data allow."""
     learn, truth, later = matrix[development], churned[development], matrix[test]
     contenders: dict[str, Callable[[], Array]] = {
@@ -41,9 +39,7 @@ def hand_health(names: list[str], rows: Array) -> Array:
 
 def plain_lightgbm(learn: Array, truth: Rows, later: Array) -> Array:
     """LightGBM's defaults, untuned, on the same features."""
-    booster = lgb.train(
-        {"objective": "binary", "verbose": -1, "seed": 7}, lgb.Dataset(learn, truth.astype(float)), 100
-    )
+    booster = lgb.train({"objective": "binary", "verbose": -1, "seed": 7}, lgb.Dataset(learn, truth.astype(float)), 100)
     found: Array = booster.predict(later)
     return found
 
@@ -58,8 +54,9 @@ def _recency(names: list[str], rows: Array) -> Array:
 
 def _one_input(learn: Array, truth: Rows, later: Array) -> Array:
     """A logistic curve over one input, unknown values at the input's median."""
-    middle = float(np.nanmedian(learn)) if np.isfinite(learn).any() else 0.0
-    scale = float(np.nanstd(learn)) or 1.0
+    known = learn[np.isfinite(learn)]
+    middle = float(np.median(known)) if len(known) else 0.0
+    scale = float(np.std(known)) if len(np.unique(known)) > 1 else 1.0
 
     def column(values: Array) -> Array:
         return ((np.nan_to_num(values, nan=middle) - middle) / scale).reshape(-1, 1)
@@ -70,9 +67,9 @@ def _one_input(learn: Array, truth: Rows, later: Array) -> Array:
 
 def _logistic(learn: Array, truth: Rows, later: Array) -> Array:
     """Ridge logistic regression on rank-scaled features, with a flag for each value that is unknown."""
-    kept = np.flatnonzero(
-        np.nanmax(learn, axis=0, initial=-np.inf) > np.nanmin(learn, axis=0, initial=np.inf)
-    )
+    kept = np.flatnonzero(np.nanmax(learn, axis=0, initial=-np.inf) > np.nanmin(learn, axis=0, initial=np.inf))
+    if not len(kept):
+        return np.full(len(later), truth.mean())
     middles = np.nanmedian(learn[:, kept], axis=0)
 
     def filled(rows: Array) -> Array:

