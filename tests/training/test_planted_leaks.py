@@ -1,0 +1,299 @@
+"""Leaks planted in a simulated company's raw tables, one at a time, are blocked by the clocks or flagged.
+
+Blocked: not one feature differs from the honest company's. Flagged: a feature that differs is accused, and none
+that does not. Everything runs the product's own way, from the files to the verdicts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.synthetic import Company, write
+
+DAY = pd.Timedelta(days=1)
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+class Books:
+    """A company's raw tables to plant in, and who left: `left_at`, and `seen_at`, the last snapshot before."""
+
+    def __init__(self, company: Company, seed: int = 1) -> None:
+        self.company, self.rng = company, np.random.default_rng(seed)
+        self.tables = {name: table.to_pandas() for name, table in company.tables.items()}
+        self.settings: dict[str, str] = {}
+        terms = self.tables["subscriptions"].dropna(subset="cancel_reason")
+        lost = terms.groupby("account_id", as_index=False)["ended_at"].max().rename(columns={"ended_at": "left_at"})
+        begun = self.tables["subscriptions"].groupby("account_id")["started_at"].max()
+        self.lost = lost[begun[lost["account_id"]].to_numpy() < lost["left_at"]].reset_index(drop=True)
+        self.lost["seen_at"] = company.start + (self.lost["left_at"] - company.start) // (28 * DAY) * (28 * DAY)
+
+    def some(self, share: float) -> pd.DataFrame:
+        """A share of those who left, drawn by lot."""
+        return self.lost[self.rng.random(len(self.lost)) < share]
+
+    def days(self, low: float, high: float, rows: pd.DataFrame) -> pd.Series:
+        """A random time between so many days, for each row, in whole seconds."""
+        return pd.Series(pd.to_timedelta(self.rng.uniform(low, high, len(rows)), "D").floor("s"), rows.index)
+
+    def add(self, source: str, lost: pd.DataFrame, **columns: object) -> None:
+        """Append a row for each of those who left."""
+        n = len(self.tables[source])
+        rows = pd.DataFrame({"account_id": lost["account_id"], **columns})
+        if "row_id" in self.tables[source]:
+            rows["row_id"] = [f"X{n + i}" for i in range(len(rows))]
+        self.tables[source] = pd.concat([self.tables[source], rows], ignore_index=True)
+
+    def attribute(self, name: str, values: pd.Series | dict[str, str]) -> None:
+        """Give the accounts a column, from values by account."""
+        self.tables["accounts"][name] = self.tables["accounts"]["account_id"].map(values)
+        self.settings['attributes = ["'] = f'attributes = ["{name}", "'
+
+    def left_at(self, source: str) -> pd.Series:
+        """When the account of each row left; NaT for those who stayed."""
+        return self.tables[source]["account_id"].map(self.lost.set_index("account_id")["left_at"])
+
+    def write(self, folder: Path) -> Path:
+        """The company as files, with its keepwell.toml."""
+        tables = {name: pa.Table.from_pandas(table, preserve_index=False) for name, table in self.tables.items()}
+        config = write(replace(self.company, tables=tables), folder)
+        text = config.read_text()
+        for old, new in self.settings.items():
+            assert old in text
+            text = text.replace(old, new)
+        config.write_text(text)
+        return config
+
+
+# What is planted: first what the clocks must block, then what they cannot.
+
+
+def as_it_is(books: Books) -> None:
+    pass
+
+
+def with_a_clock(books: Books, source: str) -> None:
+    """The source tells when its rows were loaded: at once, until something is planted."""
+    books.tables[source]["loaded_at"] = books.tables[source]["at"]
+    path = {"feedback": "feedback.csv.gz"}.get(source, f"{source}.csv")
+    books.settings[f'path = "{path}"'] = f'path = "{path}", known_at = "loaded_at"'
+
+
+def without_versions(books: Books, source: str, key: list[str]) -> None:
+    """The source as a plain extract of today: the newest version of each row, no word on when it was known."""
+    table = books.tables[source].sort_values("updated_at", kind="stable")
+    books.tables[source] = table.drop_duplicates(key, keep="last").drop(columns="updated_at")
+    books.settings[f'path = "{source}.csv", known_at = "updated_at"'] = f'path = "{source}.csv"'
+
+
+tickets_of_today = partial(without_versions, source="support", key=["ticket_id"])
+terms_of_today = partial(without_versions, source="subscriptions", key=["account_id", "started_at"])
+feedback_with_a_clock = partial(with_a_clock, source="feedback")
+invoices_with_a_clock = partial(with_a_clock, source="invoices")
+
+
+def farewell_usage(books: Books) -> None:
+    at = books.lost["seen_at"] + books.days(0, 1, books.lost)
+    books.add("usage", books.lost, at=at, event="export", quantity=1.0, loaded_at=at)
+
+
+def usage_loaded_after(books: Books) -> None:
+    for _ in range(20):
+        at = books.lost["seen_at"] - books.days(0.1, 28, books.lost)
+        loaded = books.lost["seen_at"] + books.days(0.01, 20, books.lost)
+        books.add("usage", books.lost, at=at, event="export", quantity=50.0, loaded_at=loaded)
+
+
+def usage_of_the_future(books: Books) -> None:
+    at = pd.Timestamp("2199-01-01") + books.days(0, 9, books.lost)
+    books.add("usage", books.lost, at=at, event="export", quantity=1.0, loaded_at=at)
+
+
+def usage_known_before_it_happened(books: Books) -> None:
+    for _ in range(20):
+        at = books.lost["seen_at"] - books.days(1, 28, books.lost)
+        books.add("usage", books.lost, at=at, event="export", quantity=50.0, loaded_at=at - DAY)
+
+
+def versions_after_leaving(books: Books) -> None:
+    left_at = books.left_at("support")
+    later = books.tables["support"][left_at.notna()].drop_duplicates("ticket_id", keep="last")
+    changed = later.assign(
+        escalations=5, priority="urgent", reopened=3, csat=1.0, updated_at=left_at[later.index] + DAY
+    )
+    books.tables["support"] = pd.concat([books.tables["support"], changed], ignore_index=True)
+
+
+def resolved_when_they_left(books: Books) -> None:
+    left_at = books.left_at("support")
+    later = books.tables["support"][left_at.notna()].drop_duplicates("ticket_id", keep="last")
+    changed = later.assign(resolved_at=left_at[later.index], updated_at=left_at[later.index] + DAY)
+    books.tables["support"] = pd.concat([books.tables["support"], changed], ignore_index=True)
+
+
+def notice_back_dated_in_a_later_version(books: Books) -> None:
+    terms = books.tables["subscriptions"]
+    known = terms["cancel_reason"].notna()
+    terms.loc[known, "cancelled_at"] = np.maximum(terms["ended_at"] - 60 * DAY, terms["started_at"])[known]
+
+
+def switched_off_when_they_left(books: Books) -> None:
+    terms = books.tables["subscriptions"]
+    terms.loc[terms["cancel_reason"].notna(), "auto_renew"] = False
+
+
+def answers_loaded_after(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(1, 20, books.lost)
+    loaded = books.lost["left_at"] + books.days(0, 20, books.lost)
+    books.add("feedback", books.lost, at=at, kind="nps", score=0.0, loaded_at=loaded)
+
+
+def invoice_booked_after(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(30, 40, books.lost)
+    loaded = books.lost["left_at"] + books.days(0, 20, books.lost)
+    books.add("invoices", books.lost, at=at, amount=9.0, status="refunded", discount=0.0, loaded_at=loaded)
+
+
+def told_losses_back_dated(books: Books) -> None:
+    at = books.lost["left_at"] - books.days(30, 50, books.lost)
+    books.add("churns", books.lost, at=at, reason="price", intent="voluntary")
+
+
+def save_offers_back_dated(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(1, 20, books.lost)
+    books.add("interventions", books.lost, at=at, play="save offer", arm="treated", cost=100.0)
+
+
+def status_in_versions(books: Books) -> None:
+    books.attribute("status", dict.fromkeys(books.tables["accounts"]["account_id"], "active"))
+    closed = books.tables["accounts"].merge(books.lost, on="account_id").rename(columns={"left_at": "closed_at"})
+    closed = closed.assign(status="closed", created_at=closed["closed_at"])
+    books.tables["accounts"] = pd.concat([books.tables["accounts"], closed[books.tables["accounts"].columns]])
+
+
+def status(books: Books) -> None:
+    is_lost = books.tables["accounts"].set_index("account_id").index.isin(books.lost["account_id"])
+    books.attribute(
+        "status", dict(zip(books.tables["accounts"]["account_id"], np.where(is_lost, "closed", "active"), strict=True))
+    )
+
+
+def status_a_tenth_flipped(books: Books) -> None:
+    accounts = books.tables["accounts"]["account_id"]
+    is_lost = accounts.isin(books.lost["account_id"]) ^ (books.rng.random(len(accounts)) < 0.1)
+    books.attribute("status", dict(zip(accounts, np.where(is_lost, "closed", "active"), strict=True)))
+
+
+def competitor_of_the_lost(books: Books) -> None:
+    names = books.rng.choice(["Acme", "Bolt", "Crux"], len(books.lost))
+    books.attribute("competitor", dict(zip(books.lost["account_id"], names, strict=True)))
+
+
+def renewals_in_all(books: Books) -> None:
+    terms = books.tables["subscriptions"].drop_duplicates(["account_id", "started_at"])
+    books.attribute("renewals_total", terms.groupby("account_id").size().astype(str))
+
+
+def month_last_seen(books: Books) -> None:
+    last = books.tables["usage"].groupby("account_id")["at"].max()
+    books.attribute("last_seen_month", last.dt.strftime("%Y-%m"))
+
+
+def inquiries_back_dated(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(1, 20, books.lost)
+    books.add("touchpoints", books.lost, at=at, kind="contract_inquiry", direction="inbound", answered=True)
+
+
+def sentiment_typed_in_after(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(1, 20, books.lost)
+    books.add("touchpoints", books.lost, at=at, kind="meeting", direction="outbound", answered=True, sentiment=1.0)
+
+
+def complaints_back_dated(books: Books) -> None:
+    books.add("feedback", books.lost, at=books.lost["seen_at"] - books.days(1, 20, books.lost), kind="complaint")
+
+
+def refunds_back_dated(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(30, 50, books.lost)
+    books.add("invoices", books.lost, at=at, amount=9.0, status="refunded", discount=0.0)
+
+
+def last_payments_failed(books: Books) -> None:
+    at = books.lost["seen_at"] - books.days(0.1, 3, books.lost)
+    books.add("invoices", books.lost, at=at, amount=9.0, status="failed", discount=0.0)
+
+
+def accounts_deleted(books: Books) -> None:
+    at = books.lost["seen_at"] - DAY + books.days(0, 0.5, books.lost)
+    books.add("usage", books.lost, at=at, event="account_deleted", quantity=1.0, loaded_at=at)
+
+
+def purged_weeks(books: Books) -> None:
+    """The newest 28 days of those who left are gone from the log."""
+    usage, seen = books.tables["usage"], books.lost.set_index("account_id")["seen_at"]
+    is_gone = usage["at"] >= usage["account_id"].map(seen) - 28 * DAY
+    books.tables["usage"] = usage[~is_gone].reset_index(drop=True)
+
+
+def purged_accounts(books: Books) -> None:
+    """Everything that those who left ever did is gone from the log."""
+    usage = books.tables["usage"]
+    books.tables["usage"] = usage[~usage["account_id"].isin(books.lost["account_id"])].reset_index(drop=True)
+
+
+def urgent_later(books: Books) -> None:
+    tickets = books.tables["support"]
+    is_recent = tickets["opened_at"] > books.left_at("support") - 84 * DAY
+    tickets.loc[is_recent, ["priority", "escalations"]] = ["urgent", 3]
+
+
+def left_open(books: Books) -> None:
+    tickets, left_at = books.tables["support"], books.left_at("support")
+    tickets["resolved_at"] = left_at.where(left_at.notna(), tickets["resolved_at"])
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is planted, and in which company: as simulated, or prepared first."""
+
+    plant: Callable[[Books], None]
+    company: Callable[[Books], None] = as_it_is
+
+
+BLOCKED = {
+    "farewell usage after the snapshot": Case(farewell_usage),
+    "usage back-dated but loaded after": Case(usage_loaded_after),
+    "usage of the future": Case(usage_of_the_future),
+    "usage known before it happened": Case(usage_known_before_it_happened),
+    "ticket versions written after leaving": Case(versions_after_leaving),
+    "tickets resolved when they left": Case(resolved_when_they_left),
+    "notice back-dated in a later version": Case(notice_back_dated_in_a_later_version),
+    "auto-renewal switched off when they left": Case(switched_off_when_they_left),
+    "auto-renewal of today's extract": Case(switched_off_when_they_left, terms_of_today),
+    "answers loaded after": Case(answers_loaded_after, feedback_with_a_clock),
+    "refunds booked after": Case(invoice_booked_after, invoices_with_a_clock),
+    "told losses back-dated": Case(told_losses_back_dated),
+    "save offers back-dated": Case(save_offers_back_dated),
+    "status in versions": Case(status_in_versions),
+}
+FLAGGED = {
+    "status of today": Case(status),
+    "status of today, a tenth flipped": Case(status_a_tenth_flipped),
+    "competitor of the lost": Case(competitor_of_the_lost),
+    "renewals in all": Case(renewals_in_all),
+    "month last seen": Case(month_last_seen),
+    "inquiries back-dated": Case(inquiries_back_dated),
+    "sentiment typed in after": Case(sentiment_typed_in_after),
+    "complaints back-dated": Case(complaints_back_dated),
+    "refunds back-dated": Case(refunds_back_dated),
+    "last payments failed": Case(last_payments_failed),
+    "accounts deleted": Case(accounts_deleted),
+    "purged weeks": Case(purged_weeks),
+    "purged accounts": Case(purged_accounts),
+    "tickets urgent later": Case(urgent_later, tickets_of_today),
+    "tickets left open": Case(left_open, tickets_of_today),
+}
