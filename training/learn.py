@@ -12,9 +12,10 @@ from serving.health import RANGES, weights
 from serving.score import by_component, score
 from training import calibrate
 from training.errors import EvidenceError
+from training.halves import Half, reliability, split_in_halves, weight_intervals
 from training.history import History, Progress
 from training.intervals import Figure
-from training.model import Forward, fit, look_forward
+from training.model import Forward, fit, look_again, look_forward
 from training.split import Fold, Rows
 
 ENOUGH_CHURNERS = 20
@@ -33,9 +34,15 @@ class Learned:
 
 
 def learn(
-    settings: Settings, history: History, development: Rows, folds: tuple[Fold, ...], progress: Progress
+    settings: Settings,
+    history: History,
+    development: Rows,
+    folds: tuple[Fold, ...],
+    progress: Progress,
+    *,
+    level: float = 0.95,
 ) -> Learned:
-    """Learn a churn model, its calibration and the health weights from the development rows.
+    """Learn a churn model, its calibration and the health weights, with intervals at `level`, from development rows.
 
     Raises:
         EvidenceError: too few churned accounts or too little time; says what is missing.
@@ -59,11 +66,11 @@ def learn(
     calibration = calibrate.fit(
         margins, truth, accounts, draft.components, method=choice.method, base=float(base.mean())
     )
-    scales = calibrate.scales(margins, calibration)
-    intervals = calibrate.weight_intervals(
-        margins, accounts, calibration, draft.health_components, level=0.95
-    )
+    halves = _halves(draft, history, folds, forward)
+    stretch = _stretch(draft, halves)
+    scales = calibrate.scales(margins, calibration, stretch)
     held = {c: scales[c] for c in draft.health_components}
+    intervals = weight_intervals(halves, truth, calibration, held, stretch, level)
     bundle = _with(draft, calibration=calibration, scales=scales, weights=weights(held))
     return Learned(_with_probe(bundle, matrix[development]), forward, choice, intervals)
 
@@ -78,9 +85,7 @@ def require_enough(history: History, development: Rows, folds: tuple[Fold, ...])
             "Until then `keepwell score` gives health from the typical weights and no churn probability."
         )
     if kept < ENOUGH_CHURNERS:
-        raise EvidenceError(
-            f"only {kept} accounts stayed in the development period, {ENOUGH_CHURNERS} are needed"
-        )
+        raise EvidenceError(f"only {kept} accounts stayed in the development period, {ENOUGH_CHURNERS} are needed")
     forward_lost = sum(int((history.churned & fold.predict).sum()) for fold in folds)
     if forward_lost < 5:
         raise EvidenceError(
@@ -95,6 +100,28 @@ def _health_components(settings: Settings, present: list[str]) -> tuple[str, ...
     if unknown:
         raise EvidenceError(f"[health] components: {', '.join(sorted(unknown))} is no component")
     return tuple(c for c in settings.health.components if c in present) or tuple(present)
+
+
+def _halves(draft: Bundle, history: History, folds: tuple[Fold, ...], forward: Forward) -> list[Half]:
+    """Learned again on halves of the accounts; not at all where health is one component, whose weight is 1."""
+    if len(draft.health_components) == 1:
+        return []
+    matrix, churned, features = history.matrix, history.churned, history.catalogue.features
+
+    def again(half: Rows) -> NDArray[np.float64]:
+        contributions = look_again(matrix, churned, features, folds, forward, half)
+        return by_component(draft, contributions[:, :-1])
+
+    return split_in_halves(history.accounts, forward.rows, again)
+
+
+def _stretch(draft: Bundle, halves: list[Half]) -> dict[str, float]:
+    """How much wider than its margin's each component's scale is: 1 for the most reliable of the health score."""
+    if not halves:
+        return dict.fromkeys(draft.components, 1.0)
+    trust = dict(zip(draft.components, reliability(halves).tolist(), strict=True))
+    best = max(trust[c] for c in draft.health_components)
+    return {c: max(1.0, float(np.sqrt(best / r))) for c, r in trust.items()}
 
 
 def _with(bundle: Bundle, **changes: Any) -> Bundle:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -29,7 +30,7 @@ SHAPES: tuple[dict[str, float], ...] = (
 )
 """Candidate shapes, from stiff to loose; the forward log loss chooses."""
 
-SHARED = {
+SHARED: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.03,
     "bagging_fraction": 0.8,
@@ -37,7 +38,6 @@ SHARED = {
     "lambda_l2": 5.0,
     "cat_smooth": 50.0,
     "max_cat_threshold": 8,
-    "monotone_constraints_method": "advanced",
     "verbose": -1,
     "deterministic": True,
     "force_row_wise": True,
@@ -62,11 +62,22 @@ class Forward:
 
 
 def parameters(features: tuple[Feature, ...], shape: dict[str, float], *, monotone: bool = True) -> dict[str, object]:
-    """LightGBM's parameters: monotone wherever a feature's direction is declared, never class-weighted."""
+    """LightGBM's parameters, never class-weighted; without `monotone` nothing restricts it.
+
+    Monotone wherever a feature's direction is declared, and no tree reads features of two components. So a
+    component's margin depends on its own features alone, and a slope for each component keeps every direction.
+    """
     if not monotone:
         return {**SHARED, **shape}
     towards = {Direction.SAFER: -1, Direction.RISKIER: 1, Direction.UNKNOWN: 0}
-    return {**SHARED, **shape, "monotone_constraints": [towards[f.more_is] for f in features]}
+    components = dict.fromkeys(f.component for f in features)
+    return {
+        **SHARED,
+        **shape,
+        "monotone_constraints_method": "basic",  # "advanced" lets a direction slip now and then
+        "monotone_constraints": [towards[f.more_is] for f in features],
+        "interaction_constraints": [[i for i, f in enumerate(features) if f.component == c] for c in components],
+    }
 
 
 def fit(
@@ -110,6 +121,28 @@ def look_forward(
     return Forward(rows, np.vstack(parts), shapes[best], rounds, float(loss[best, last]))
 
 
+def look_again(
+    matrix: Matrix, churned: Rows, features: tuple[Feature, ...], folds: tuple[Fold, ...], first: Forward, half: Rows
+) -> Matrix:
+    """The contributions of `first`, (rows, features + 1), had half of the rows been all there was to learn from.
+
+    Shape and rounds stay; what the shape asks of a leaf, and all penalties, halve with the rows.
+    """
+    whole = {**SHARED, **first.shape}
+    shape = {
+        **first.shape,
+        "min_data_in_leaf": whole["min_data_in_leaf"] // 2,
+        "lambda_l2": whole["lambda_l2"] / 2,
+        "cat_smooth": whole["cat_smooth"] / 2,
+    }
+    parts = []
+    for fold in folds:
+        rows = fold.learn & half
+        booster = fit(matrix[rows], churned[rows], features, shape, first.rounds)
+        parts.append(np.asarray(booster.predict(matrix[fold.predict], pred_contrib=True)))
+    return np.vstack(parts)
+
+
 def _fit_watched(
     matrix: Matrix, churned: Rows, features: tuple[Feature, ...], shape: dict[str, float], fold: Fold
 ) -> tuple[lgb.Booster, Matrix]:
@@ -124,6 +157,7 @@ def _fit_watched(
         valid_sets=[later],
         valid_names=["later"],
         callbacks=[lgb.record_evaluation(seen), lgb.early_stopping(PATIENCE, verbose=False)],
+        keep_training_booster=True,  # else it is cut back to the rounds that suit this very slice best
     )
     curve = np.array(seen["later"]["binary_logloss"])
     return booster, np.concatenate([curve, np.full(MOST_ROUNDS - len(curve), curve[-1])])

@@ -3,8 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from serving.calibration import Calibration, sigmoid
-from serving.health import weights
-from training.calibrate import choose, fit, fit_slopes, harm, scales, weight_intervals
+from training.calibrate import choose, fit, fit_slopes, harm, scales
 from training.errors import EvidenceError
 
 NAMES = ("usage", "feedback", "support")
@@ -119,36 +118,6 @@ def test_scales_are_the_first_and_last_percentile_of_the_terms():
     found = scales(margins, calibration(usage=2.0, support=0.0))
     assert (found["usage"].low, found["usage"].high) == (2, 198)
     assert found["support"].span == 0
-
-
-def test_weight_intervals_stand_around_the_weights_of_the_health_components():
-    margins, churned, accounts = company(800)
-    learned = fit(margins, churned, accounts, NAMES, draws=60)
-    found = weight_intervals(margins, accounts, learned, ["usage", "support"])
-    expected = scales(margins, learned)
-    expected = weights({"usage": expected["usage"], "support": expected["support"]})
-    assert {name: figure.value for name, figure in found.items()} == pytest.approx(expected)
-    assert all(figure.low < figure.value < figure.high for figure in found.values())
-    assert found["usage"].low == pytest.approx(1 - found["support"].high)
-
-
-def test_weight_intervals_vary_with_the_percentiles_even_if_slopes_do_not():
-    margins, churned, accounts = company(400)
-    fixed = fit(margins, churned, accounts, NAMES, method="none", draws=60)
-    found = weight_intervals(margins, accounts, fixed)["usage"]
-    assert found.low < found.value < found.high
-
-
-def test_weight_intervals_cover_the_true_weights():
-    slopes = (0.7, 1.3, 0.9)
-    spans = np.array(slopes) * np.linspace(1.2, 0.6, 3)
-    truth, covered = dict(zip(NAMES, spans / spans.sum(), strict=True)), []
-    for seed in range(30):
-        margins, churned, accounts = company(600, seed=seed, true_slopes=slopes, intercept=-1.0)
-        learned = fit(margins, churned, accounts, NAMES, draws=80, seed=seed)
-        found = weight_intervals(margins, accounts, learned, level=0.9)
-        covered += [found[name].low <= truth[name] <= found[name].high for name in NAMES]
-    assert 0.8 <= np.mean(covered) <= 0.98
 
 
 def test_component_is_chosen_when_components_are_off_by_different_factors():
