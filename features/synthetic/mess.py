@@ -13,7 +13,7 @@ FAR = datetime(2999, 1, 1)
 LONG_AGO = datetime(1999, 1, 1)
 
 WAYS: dict[str, dict[str, dict[str, object]]] = {
-    "accounts": {"account_id is missing": {"account_id": None}, "duplicate key (account_id)": {}},
+    "accounts": {"account_id is missing": {"account_id": None}, "duplicate key (account_id, known_at)": {}},
     "subscriptions": {
         "mrr is not a number": {"mrr": "n/a"},
         "mrr is negative": {"mrr": "-1.00"},
