@@ -37,7 +37,7 @@ def tier_checks(history: History, bundle: Bundle, found: Scores, test: Rows) -> 
     best, worst = bundle.tiers[0].name, bundle.tiers[-1].name
     churned, accounts = history.churned[test], history.accounts[test]
     red = _rate(found.tier == worst, churned, accounts)
-    lift = red.value / churned.mean()
+    lift = red.value / churned.mean() if churned.any() else float("nan")
     green = float((found.tier == best).mean())
     warned, n = _warned(history, bundle, test)
     return [
