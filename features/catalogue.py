@@ -8,7 +8,7 @@ from features import commercial, feedback, relationship, support, usage
 from features.declare import Feature
 from features.engine import Engine
 from features.errors import SourceError
-from features.staged import Staged
+from features.sources import Staged
 
 KEYS = ("account_id", "snapshot_at")
 """What a row of the feature table is about."""

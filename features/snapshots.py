@@ -10,7 +10,7 @@ import pyarrow as pa
 from features.config import Settings
 from features.engine import Engine
 from features.errors import SourceError
-from features.staged import Staged
+from features.sources import Staged
 
 KNOWN = "r.known_at <= d.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > d.snapshot_at)"
 

@@ -12,7 +12,7 @@ from features.catalogue import KEYS, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
 from features.scans import LONGEST, SCANS, How
-from features.staged import Staged
+from features.sources import Staged
 
 ROWS_AT_ONCE = 150_000
 """Snapshots are computed in groups of about this many rows: the memory knob."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from features.catalogue import declare, discover
 from features.config import Settings
 from features.engine import Engine
-from features.staged import Staged
+from features.sources import Staged
 from serving.bundle import Bundle, spec_of
 from serving.health import TYPICAL
 

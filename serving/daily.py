@@ -11,7 +11,7 @@ from features.catalogue import Catalogue, Vocabulary, declare
 from features.config import Settings
 from features.contracts import SOURCES
 from features.engine import Engine
-from features.staged import Staged
+from features.sources import Staged
 from serving.book import matrix, score_book
 from serving.bundle import Bundle
 from serving.errors import ServingError

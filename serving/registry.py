@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from features.config import Settings
-from features.remote import without_secret
+from features.sources.remote import without_secret
 from serving.bundle import Bundle, load
 from serving.errors import ServingError
 

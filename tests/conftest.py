@@ -23,8 +23,7 @@ from features.catalogue import Catalogue, Vocabulary, declare, discover
 from features.config import Settings, load
 from features.contracts import SOURCES
 from features.engine import Engine, open_engine
-from features.sources import stage
-from features.staged import Staged
+from features.sources import Staged, stage
 
 NOW = datetime(2026, 1, 1)
 ARROW = {"TIMESTAMP": pa.timestamp("us"), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "CENTS": pa.float64()}

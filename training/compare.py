@@ -10,8 +10,7 @@ from features import table
 from features.catalogue import Vocabulary, declare
 from features.config import Settings
 from features.engine import Engine
-from features.sources import stage
-from features.staged import Staged
+from features.sources import Staged, stage
 from serving import registry
 from serving.book import matrix
 from serving.bundle import Bundle

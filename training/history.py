@@ -13,7 +13,7 @@ from features import snapshots, table
 from features.catalogue import Catalogue, declare, discover
 from features.config import Settings
 from features.engine import Engine
-from features.staged import Staged
+from features.sources import Staged
 from training.errors import EvidenceError
 from training.labels import CENSORED, CHURNED, STAYED, Labels, label, observed_until
 from training.split import Split, split

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from features.config import Settings
 from features.engine import Engine
 from features.scans import LONGEST
-from features.staged import Staged
+from features.sources import Staged
 from training.errors import EvidenceError
 
 WHOLE_BOOK = ""

@@ -12,7 +12,7 @@ import pandas as pd
 from features.config import Settings
 from features.declare import text_literal
 from features.engine import Engine
-from features.staged import Staged
+from features.sources import Staged
 from training.errors import EvidenceError
 
 STAYED, CHURNED, INVOLUNTARY, CENSORED = "stayed", "churned", "involuntary", "censored"

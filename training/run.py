@@ -11,8 +11,7 @@ import numpy as np
 from features.config import Settings
 from features.engine import Engine
 from features.snapshots import midnight
-from features.sources import stage
-from features.staged import Staged
+from features.sources import Staged, stage
 from training.evidence import Evidence, judge
 from training.history import History, load_history
 from training.inactivity import Threshold, by_segment, learn_inactivity

@@ -13,8 +13,7 @@ from features.config import load
 from features.contracts import SOURCES
 from features.engine import open_engine
 from features.errors import SourceError
-from features.sources import stage
-from features.staged import Staged
+from features.sources import Staged, stage
 from features.synthetic import Company, configuration, simulate, write
 from features.synthetic.truth import auc
 from features.table import build

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from features.check import Report, SourceReport
 from features.guess import Column, Guess, SourceGuess
-from features.staged import Broken
+from features.sources import Broken
 from serving.calibration import sigmoid
 from training.report import tables
 from training.report.words import adding_up, shared_points

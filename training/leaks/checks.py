@@ -5,7 +5,7 @@ import numpy as np
 from features import table
 from features.catalogue import Catalogue
 from features.engine import Engine
-from features.staged import Staged
+from features.sources import Staged
 from training.history import History
 from training.intervals import Figure, Statistic, clustered, difference, wilson
 from training.leaks import probes

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from features import table
 from features.engine import Engine
-from features.staged import Staged
+from features.sources import Staged
 from training import metrics
 from training.benchmarks import plain_lightgbm
 from training.history import History

@@ -5,9 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from features.config import Settings
-from features.contracts import SOURCES
-from features.doubts import (
+from features.check.doubts import (
     Contradiction,
     accounts_without_usage,
     constant,
@@ -18,6 +16,8 @@ from features.doubts import (
     late,
     leading_zeros,
 )
+from features.config import Settings
+from features.contracts import SOURCES
 from features.engine import Engine
 from features.sources import QUARANTINE, Broken, Staged, StagedSource
 

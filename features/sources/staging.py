@@ -7,18 +7,16 @@ read as if they had not jumped yet, so 02:30 becomes 03:30. Dates are midnight a
 
 from datetime import UTC, datetime
 
-from features.accounts import derive_accounts, fill_started_at
 from features.config import Settings
 from features.contracts import SOURCES, Source
 from features.engine import Engine
 from features.errors import SourceError
-from features.judging import judging
-from features.mapping import KNOWN_AT, Resolved, canonical_columns, named_text, resolve
-from features.raw import Raw, open_raw
-from features.sift import QUARANTINE, Work, sift
-from features.staged import Broken, Staged, StagedSource
-
-__all__ = ["QUARANTINE", "Broken", "Staged", "StagedSource", "stage"]
+from features.sources.accounts import derive_accounts, fill_started_at
+from features.sources.judging import judging
+from features.sources.mapping import KNOWN_AT, Resolved, canonical_columns, named_text, resolve
+from features.sources.raw import Raw, open_raw
+from features.sources.sift import QUARANTINE, Work, sift
+from features.sources.staged import Staged, StagedSource
 
 
 def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) -> Staged:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from features.casting import WORDS, Cast, cast
 from features.contracts import TEXT, TIME, Source
 from features.engine import Engine
-from features.mapping import KNOWN_AT, Resolved
-from features.raw import Raw
+from features.sources.casting import WORDS, Cast, cast
+from features.sources.mapping import KNOWN_AT, Resolved
+from features.sources.raw import Raw
 
 AGREED_AHEAD = ("accounts", "subscriptions")
 """Sources whose rows may be known before they begin: a contract is signed before its first day."""

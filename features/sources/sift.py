@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from features.contracts import Source
 from features.engine import Engine
 from features.errors import SourceError
-from features.judging import Judging
-from features.mapping import KNOWN_AT, Resolved
-from features.raw import Raw
-from features.staged import Broken, StagedSource
+from features.sources.judging import Judging
+from features.sources.mapping import KNOWN_AT, Resolved
+from features.sources.raw import Raw
+from features.sources.staged import Broken, StagedSource
 
 QUARANTINE = "_quarantine"
 NEWEST = "CAST(NULL AS TIMESTAMP) AS superseded_at"

@@ -9,7 +9,7 @@ import duckdb
 
 from features.engine import quoted
 from features.errors import SourceError
-from features.raw import CSV_ENDINGS, PARQUET_ENDINGS
+from features.sources.raw import CSV_ENDINGS, PARQUET_ENDINGS
 
 SAMPLE = 10_000
 """Rows of each file that are looked at."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from features.contracts import ACCOUNTS, SOURCES
 from features.engine import Engine
-from features.staged import StagedSource
+from features.sources.staged import StagedSource
 
 SEEN_IN = ("subscriptions", "usage")
 

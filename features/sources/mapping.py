@@ -10,7 +10,7 @@ from features.config import Mapping
 from features.contracts import SOURCES
 from features.engine import Engine
 from features.errors import SourceError
-from features.raw import Raw
+from features.sources.raw import Raw
 
 KNOWN_AT = "known_at"
 

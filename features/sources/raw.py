@@ -12,7 +12,7 @@ import duckdb
 from features.config import Mapping, Settings
 from features.engine import Engine, quoted
 from features.errors import SourceError
-from features.remote import read_database, read_store, without_secret
+from features.sources.remote import read_database, read_store, without_secret
 
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")

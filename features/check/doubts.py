@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from features.contracts import SOURCES
 from features.engine import Engine
-from features.sift import QUARANTINE
-from features.staged import Staged, StagedSource
+from features.sources import Staged, StagedSource
+from features.sources.sift import QUARANTINE
 
 FRESH_WITHIN = timedelta(days=28)
 """A source of events that ends earlier than this before the newest one is called late."""

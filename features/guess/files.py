@@ -4,12 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from features.contracts import CENTS, FLAG, SOURCES, TEXT, TIME, Source
-from features.draft import Column, Guess, SourceGuess, render
 from features.errors import SourceError
-from features.look import NEARLY_ALL, Look, column_name, is_named, look_at, patterns, plain
-from features.synonyms import ACCOUNT_IDS, COLUMNS, FILES, PERSON_IDS
-
-__all__ = ["Column", "Guess", "SourceGuess", "guess", "render"]
+from features.guess.draft import Column, Guess, SourceGuess
+from features.guess.look import NEARLY_ALL, Look, column_name, is_named, look_at, patterns, plain
+from features.guess.synonyms import ACCOUNT_IDS, COLUMNS, FILES, PERSON_IDS
 
 
 def guess(folder: Path) -> Guess:
