@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -39,6 +40,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Where the raw files are.")] = Path(),
     config: Config = DEFAULT,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a commented keepwell.toml by looking at the files of a folder."""
     from features.guess import guess, render
@@ -47,10 +49,15 @@ def init(
         raise SourceError(f"{config} exists; give another --config, or --force to replace it")
     found = guess(folder)
     config.write_text(render(found), encoding="utf-8")
+    from dataclasses import asdict
+
     from training.report import tables
 
-    out.print(tables.guessed(found))
-    out.print(f"Wrote [bold]{config}[/bold]. Read it, correct it, then run `keepwell check`.")
+    def tell() -> None:
+        out.print(tables.guessed(found))
+        out.print(f"Wrote [bold]{config}[/bold]. Read it, correct it, then run `keepwell check`.")
+
+    _show(as_json, {"config": config, **asdict(found)}, tell)
 
 
 @app.command()
@@ -92,7 +99,10 @@ def catalogue(config: Config = DEFAULT, as_json: Json = False) -> None:
 
 @app.command()
 def features(
-    as_of: AsOf, output: Annotated[Path, typer.Option("--out", help="Parquet file.")], config: Config = DEFAULT
+    as_of: AsOf,
+    output: Annotated[Path, typer.Option("--out", help="Parquet file.")],
+    config: Config = DEFAULT,
+    as_json: Json = False,
 ) -> None:
     """The feature table at one or several dates."""
     from features.catalogue import declare, discover
@@ -107,7 +117,8 @@ def features(
         words = discover(engine, staged, known_by=min(as_of), max_events=settings.features.max_events)
         rows = spine(settings, engine, staged, sorted(as_of))
         write(engine, staged, declare(staged, words), output, lambda done: tell("features", done, rows))
-    out.print(f"{rows:,} rows written to {output}")
+    told = {"rows": rows, "as_of": sorted(as_of), "out": output}
+    _show(as_json, told, lambda: f"{rows:,} rows written to {output}")
 
 
 @app.command()
@@ -172,12 +183,12 @@ def promote(
 
 
 @app.command()
-def rollback(config: Config = DEFAULT) -> None:
+def rollback(config: Config = DEFAULT, as_json: Json = False) -> None:
     """Make the champion's predecessor champion again."""
     from training import tracking
 
     was, now = tracking.rollback(load(config))
-    out.print(f"Champion is version {now} again; it was version {was}.")
+    _show(as_json, {"champion": now, "was": was}, lambda: f"Champion is version {now} again; it was version {was}.")
 
 
 @app.command()
@@ -186,17 +197,22 @@ def score(
     output: Annotated[Path, typer.Option("--out", help="Parquet file.")],
     config: Config = DEFAULT,
     model: Model = None,
+    as_json: Json = False,
 ) -> None:
     """Score the book of one day, with tiers, reasons and value at risk."""
-    import pyarrow.parquet as pq
-
+    from serving.book import write
     from training.report import tables
 
     book = _book(load(config), as_of, model)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(book, output)
-    out.print(tables.tiers_of_book(book))
-    out.print(f"{len(book):,} accounts written to {output}")
+    write(book, output)
+    counted = Counter(str(tier) for tier in book["tier"].to_pylist())
+    told = {"as_of": as_of, "accounts": len(book), "tiers": counted, "out": output}
+
+    def tell() -> None:
+        out.print(tables.tiers_of_book(book))
+        out.print(f"{len(book):,} accounts written to {output}")
+
+    _show(as_json, told, tell)
 
 
 @app.command()
@@ -208,6 +224,7 @@ def explain(
     ] = None,
     model: Model = None,
     output: Annotated[Path | None, typer.Option("--out", help="A .svg or .png of the waterfall.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Why an account has its score: the waterfall, in the terminal and as a picture."""
     from training.report import pictures, tables
@@ -215,10 +232,10 @@ def explain(
     settings = load(config)
     book = _book(settings, as_of, model)
     row = pictures.row_of(book, account)
-    out.print(tables.waterfall(row))
+    _show(as_json, row, lambda: tables.waterfall(row))
     if output:
         pictures.waterfall(row, output)
-        out.print(f"Picture written to {output}")
+        err.print(f"Picture written to {output}")
 
 
 @app.command()
@@ -226,6 +243,7 @@ def report(
     config: Config = DEFAULT,
     model: Model = None,
     output: Annotated[Path | None, typer.Option("--out", help="An .html file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """The page of a version's training run: one self-contained HTML file."""
     from serving.registry import resolve
@@ -237,7 +255,7 @@ def report(
         raise ServingError("no model is registered yet; `keepwell train` registers one")
     target = output or settings.home_dir / "reports" / f"version-{version}.html"
     tracking.fetch_report(settings, version, target)
-    out.print(f"Report of version {version} written to {target}")
+    _show(as_json, {"version": version, "out": target}, lambda: f"Report of version {version} written to {target}")
 
 
 @app.command()

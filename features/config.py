@@ -166,9 +166,14 @@ class Settings(Section):
         return Path(spec.submodule_search_locations[0]) / inside
 
     @property
-    def gap_days(self) -> int:
-        """Days after a snapshot until its label window has closed: lead + horizon."""
+    def window_days(self) -> int:
+        """Days after a snapshot until its label window ends: lead + horizon."""
         return self.churn.lead_days + self.churn.horizon_days
+
+    @property
+    def gap_days(self) -> int:
+        """Days after a snapshot until its outcome is known: the label window, and the grace days of a contract."""
+        return self.window_days + (self.churn.grace_days if self.churn.kind == "contract" else 0)
 
 
 def load(path: Path) -> Settings:

@@ -1,6 +1,5 @@
 """The feature table: the catalogue over the spine, compiled to one scan a source and computed date by date."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from features.catalogue import KEYS, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
+from features.replacing import replacing
 from features.scans import LONGEST, SCANS, How
 from features.sources import Staged
 
@@ -30,16 +30,10 @@ def build(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "sp
 
 def write(engine: Engine, staged: Staged, catalogue: Catalogue, path: Path, tell: Callable[[int], None]) -> None:
     """As `build`, into one Parquet file, a group of snapshots at a time; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with pq.ParquetWriter(unfinished, _schema(catalogue), compression="zstd") as file:
-            for done, part in build_parts(engine, staged, catalogue):
-                file.write_table(part)
-                tell(done)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as partial, pq.ParquetWriter(partial, _schema(catalogue), compression="zstd") as file:
+        for done, part in build_parts(engine, staged, catalogue):
+            file.write_table(part)
+            tell(done)
 
 
 def build_parts(

@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from features.replacing import replacing
 from retention.value import value_at_risk, yearly_value
 from serving.bundle import Bundle
 from serving.reasons import MOST, reasons, signals
@@ -86,6 +89,12 @@ def score_book(
         texts = [[r.text for r in row if r.contribution > 0] for row in told]
         columns[f"reason_{i + 1}"] = pa.array([t[i] if len(t) > i else None for t in texts], pa.string())
     return pa.table(columns)
+
+
+def write(book: pa.Table, path: Path) -> None:
+    """Write a scored book as Parquet, whole or not at all."""
+    with replacing(path) as partial:
+        pq.write_table(book, partial)
 
 
 def matrix(bundle: Bundle, features: pa.Table) -> Array:

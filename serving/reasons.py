@@ -1,10 +1,11 @@
 """Why a score is what it is, in words: the signals that moved it most, with value, own baseline and peers.
 
 A signal is told once, however many features read it: its contribution is the sum of their drivers, its words are
-those of the feature that moved most. Contributions are calibrated log-odds; points are percentage points of churn
-probability that would be gone without the signal.
+those of the feature that moved most. Contributions are calibrated log-odds; points are the percentage points of churn
+probability that a signal moves, and over all signals lead from the intercept's probability to the account's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,12 +87,12 @@ def _row_reasons(
 ) -> list[Reason]:
     order = np.argsort(-moved[i], kind="stable")
     chosen = [s for s in order[:MOST] if moved[i, s] > 0] + [s for s in order[-1:] if moved[i, s] < 0]
+    points = shared_points(moved[i].tolist(), float(sigmoid(scores.intercept)), float(scores.probability[i]))
     told = []
     for s in chosen:
         towards = np.where(known.members[s], scores.drivers[i] * np.sign(moved[i, s]), -np.inf)
         j = int(towards.argmax())
         spec, value, usual, rank = bundle.features[j], rows[i, j], baseline[i, j], percentile[i, j]
-        without = sigmoid(scores.log_odds[i] - moved[i, s])
         told.append(
             Reason(
                 signal=known.names[s][1],
@@ -102,10 +103,21 @@ def _row_reasons(
                 baseline=_known(usual),
                 peer_percentile=_known(rank),
                 contribution=float(moved[i, s]),
-                contribution_pp=float(100 * (scores.probability[i] - without)),
+                contribution_pp=points[s],
             )
         )
     return told
+
+
+def shared_points(log_odds: Sequence[float], start: float, end: float) -> list[float]:
+    """Percentage points of probability that each term moves on the way from `start` to `end`, in [0, 1].
+
+    Each term gets the part of `end - start` that it has of the log-odds between them, whatever the order in which
+    terms are told (the straight path of Sundararajan et al. 2017, which is proportional under a logistic link).
+    """
+    total = float(np.sum(log_odds))
+    rate = (end - start) / total if abs(total) > 1e-9 else end * (1 - end)
+    return [100 * rate * x for x in log_odds]
 
 
 def peer_percentiles(rows: Array, peers: NDArray[np.str_]) -> Array:

@@ -192,6 +192,8 @@ def test_explain_draws_an_account(company, life, cli, ending, tmp_path):
     assert ran.code == 0, ran.err
     assert account in ran.out
     assert picture.stat().st_size > 1000
+    told = cli("explain", account, *config, "--as-of", DAY, "--json").json
+    assert told["account_id"] == account
     assert cli("explain", "nobody", *config, "--as-of", DAY).code == 1
 
 

@@ -14,10 +14,11 @@ from training import metrics
 from training.benchmarks import benchmarks
 from training.errors import EvidenceError
 from training.evidence import Evidence, judge
+from training.health_evidence import health_figures
 from training.history import History, load_history
 from training.intervals import clustered
 from training.learn import Learned, learn
-from training.run import Stage, Training, as_json
+from training.run import Stage, Training, as_json, plain
 from training.split import Split, forward_folds
 
 FEWEST_BEHIND = 0.4
@@ -67,7 +68,10 @@ def _origins(settings: Settings, history: History, origins: int) -> Iterator[Spl
 
 
 def _told(last: Training, runs: list[tuple[Split, Learned, Evidence]], refused: list[str]) -> dict[str, Any]:
-    """The last origin's object with its figures replaced by those over all origins' test rows together."""
+    """The last origin's object with its figures replaced by those over all origins' test rows together.
+
+    The weights stay the last origin's; each origin tells its own.
+    """
     history = last.history
     test = np.concatenate([np.flatnonzero(split.test) for split, _, _ in runs])
     truth, accounts = history.churned[test], history.accounts[test]
@@ -82,6 +86,8 @@ def _told(last: Training, runs: list[tuple[Split, Learned, Evidence]], refused: 
     told = as_json(last, None)
     told["test"] = {"n": len(test), "churners": int(truth.sum()), **pooled([e.scores.probability for _, _, e in runs])}
     told["benchmarks"] = {name: pooled([r[name] for r in rivals]) for name in rivals[0]}
+    looks = [evidence.look for _, _, evidence in runs]
+    told["health"] |= plain(health_figures(looks, last.learned.bundle.tiers, truth, accounts))
     told["origins"] = [_origin(history, *run) for run in runs]
     told["refused"] = refused
     return told

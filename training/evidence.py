@@ -15,14 +15,13 @@ from retention.value import yearly_value
 from serving.bundle import Bundle
 from serving.score import Scores, score
 from training import metrics
-from training.benchmarks import benchmarks, hand_health
+from training.benchmarks import benchmarks
+from training.health_evidence import HealthLook, health_figures, look
 from training.history import History
 from training.intervals import Figure, clustered
 from training.leaks import Leak
 from training.learn import Learned
-from training.model import fit
 from training.split import Rows
-from training.tier_checks import lead_time, tier_checks, tier_table
 
 CAPACITIES = (0.05, 0.10, 0.20, 0.30)
 FEW_DRAWS, MANY_ROWS = 200, 50_000
@@ -38,6 +37,7 @@ class Evidence:
     test: Figures
     benchmarks: dict[str, Figures]
     health: dict[str, Any]
+    look: HealthLook
     capacity: list[metrics.Catch]
     groups: dict[str, Figures]
     harm: Figure
@@ -54,11 +54,17 @@ def judge(settings: Settings, history: History, learned: Learned, development: R
     rivals = benchmarks(names, matrix, churned, development, test)
     value = yearly_value(names, matrix[test])
     figures = _figures(truth, found.probability, accounts)
+    seen = look(history, learned, found, development, test)
     return Evidence(
         scores=found,
         test=figures,
         benchmarks={name: _figures(truth, p, accounts) for name, p in rivals.items()},
-        health=_health(settings, history, learned, found, development, test),
+        health={
+            **health_figures([seen], bundle.tiers, truth, accounts),
+            "components": list(bundle.health_components),
+            "weights": learned.weight_intervals,
+        },
+        look=seen,
         capacity=metrics.capture_at(truth, found.probability, [share * len(truth) for share in CAPACITIES], value),
         groups=_groups(bundle, history, found, test),
         harm=_harm(learned, history, found, test),
@@ -69,44 +75,6 @@ def judge(settings: Settings, history: History, learned: Learned, development: R
 def _figures(truth: Rows, probability: NDArray[np.float64], accounts: NDArray[np.str_]) -> Figures:
     draws = FEW_DRAWS if len(truth) > MANY_ROWS else 500
     return clustered(metrics.statistic(truth, probability), accounts, draws=draws)
-
-
-def _auc(truth: Rows, risk: NDArray[np.float64], accounts: NDArray[np.str_]) -> Figure:
-    """AUC of any number that rises with risk."""
-    order = np.argsort(np.argsort(risk, kind="stable"), kind="stable")
-    ranks = np.searchsorted(np.sort(risk), risk, side="left") / max(len(order), 1)
-    return clustered(metrics.statistic(truth, 0.5 * ranks + 0.25), accounts, draws=FEW_DRAWS)["auc"]
-
-
-def _health(
-    settings: Settings, history: History, learned: Learned, found: Scores, development: Rows, test: Rows
-) -> dict[str, Any]:
-    """How well health ranks, against an unrestricted model of the same features and the typical weights."""
-    bundle, matrix, churned = learned.bundle, history.matrix, history.churned
-    truth, accounts = churned[test], history.accounts[test]
-    columns = np.sort(np.concatenate([bundle.columns(c) for c in bundle.health_components]))
-    specs = tuple(history.catalogue.features[i] for i in columns)
-    free = fit(
-        matrix[np.ix_(development, columns)],
-        churned[development],
-        specs,
-        learned.forward.shape,
-        learned.forward.rounds,
-        monotone=False,
-    )
-    unrestricted = np.asarray(free.predict(matrix[np.ix_(test, columns)]))
-    hand = hand_health(history.catalogue.names, matrix[test])
-    return {
-        "auc": _auc(truth, -found.health, accounts),
-        "auc_unrestricted": _auc(truth, unrestricted, accounts),
-        "auc_hand_weights": _auc(truth, -np.nan_to_num(hand, nan=50.0), accounts),
-        "auc_all_components": _auc(truth, found.probability, accounts),
-        "components": list(bundle.health_components),
-        "weights": learned.weight_intervals,
-        "tiers": tier_table(bundle.tiers, found.tier, truth, accounts),
-        "checks": tier_checks(history, bundle, found, test),
-        "lead_time": lead_time(history, bundle, test),
-    }
 
 
 def _groups(bundle: Bundle, history: History, found: Scores, test: Rows) -> dict[str, Figures]:

@@ -88,7 +88,7 @@ def labelled_spine(settings: Settings, engine: Engine, staged: Staged) -> Labels
         rows = snapshots.renewal_spine(settings, engine, staged, first, last)
     else:
         until = observed_until(settings, engine, staged)
-        anchor = until - timedelta(days=settings.gap_days + settings.churn.grace_days)
+        anchor = until - timedelta(days=settings.gap_days)
         grid = snapshots.grid(settings, first + timedelta(days=FIRST_HISTORY_DAYS), max(last, until), anchor)
         rows = snapshots.spine(settings, engine, staged, grid)
     if rows == 0:

@@ -70,15 +70,14 @@ def label(settings: Settings, engine: Engine, staged: Staged) -> Labels:
     until = observed_until(settings, engine, staged)
     churn = settings.churn
     moments = {"contract": _contract_ends, "inactivity": None, "told": _told}[churn.kind]
-    window = f"s.snapshot_at + INTERVAL {churn.lead_days} DAY", f"s.snapshot_at + INTERVAL {settings.gap_days} DAY"
+    window = f"s.snapshot_at + INTERVAL {churn.lead_days} DAY", f"s.snapshot_at + INTERVAL {settings.window_days} DAY"
     if moments is None:
         engine.create("outcomes", _inactivity(window))
     else:
         engine.create("churn_moments", moments(settings))
         engine.create("outcomes", _first_in_window(window))
     told = _told_beside(settings, staged)
-    grace = churn.grace_days if churn.kind == "contract" else 0
-    closed = f"{window[1]} + INTERVAL {grace} DAY <= {engine.moment(until)}"
+    closed = f"s.snapshot_at + INTERVAL {settings.gap_days} DAY <= {engine.moment(until)}"
     table = engine.query(
         f"""SELECT s.account_id, s.snapshot_at, o.churned_at, o.reason, o.preventable,
                    CASE WHEN NOT ({closed}) THEN '{CENSORED}' WHEN o.churned_at IS NULL THEN '{STAYED}'

@@ -1,7 +1,8 @@
 """The split by time: development, a gap as long as a label window, then the test period.
 
-A snapshot at t is fully known only at t + lead + horizon. Training on snapshots whose window reaches past a
-test snapshot would use what nobody had at that date, hence the gap, between every two periods.
+The outcome of a snapshot at t is known only at t + lead + horizon, and a contract's after its grace days as well.
+Training on snapshots whose outcome was not yet known at a test snapshot would use what nobody had at that date,
+hence the gap, between every two periods.
 """
 
 from dataclasses import dataclass
@@ -49,8 +50,8 @@ def split(settings: Settings, moments: Moments, judged: Rows) -> Split:
     until = settings.evidence.train_until or latest
     if until > latest:
         raise EvidenceError(
-            f"train_until {until:%Y-%m-%d} is less than lead + horizon ({settings.gap_days} days) before the first "
-            f"test snapshot {first_test:%Y-%m-%d}; labels would overlap the test period. "
+            f"train_until {until:%Y-%m-%d} is less than lead + horizon + grace ({settings.gap_days} days) before the "
+            f"first test snapshot {first_test:%Y-%m-%d}; labels would overlap the test period. "
             f"Use {latest:%Y-%m-%d} or earlier."
         )
     development = judged & (moments <= np.datetime64(until, "us"))
@@ -88,7 +89,7 @@ def _test_rows(settings: Settings, moments: Moments, judged: Rows) -> tuple[date
     evidence = settings.evidence
     if not judged.any():
         raise EvidenceError(
-            "no snapshot has a closed label window: the data ends before lead + horizon "
+            "no snapshot has a closed label window: the data ends before lead + horizon + grace "
             f"({settings.gap_days} days) have passed after the first snapshot"
         )
     last = _as_datetime(moments[judged].max())

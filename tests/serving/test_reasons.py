@@ -33,12 +33,14 @@ def test_the_riskiest_signals_come_first_and_the_safest_last(bundle, rows):
         assert len({reason.signal for reason in told}) == len(told)
 
 
-def test_points_are_the_probability_that_would_be_gone_without_the_signal(bundle, rows):
+def test_points_are_the_signals_part_of_the_way_from_base_to_probability(bundle, rows):
     found = score(bundle, rows[:30])
+    start = sigmoid(found.intercept)
     for i, told in enumerate(told_of(bundle, rows[:30])):
+        whole = 100 * (found.probability[i] - start), found.log_odds[i] - found.intercept
         for reason in told:
-            without = sigmoid(found.log_odds[i] - reason.contribution)
-            assert reason.contribution_pp == pytest.approx(100 * (found.probability[i] - without))
+            assert reason.contribution_pp / whole[0] == pytest.approx(reason.contribution / whole[1])
+            assert reason.contribution_pp * reason.contribution > 0
 
 
 def test_a_reason_carries_the_value_of_its_feature(bundle, rows):

@@ -15,7 +15,7 @@ from training.evidence import judge
 from training.intervals import Figure
 from training.learn import Learned
 from training.model import SHAPES, Forward, fit
-from training.tier_checks import tier_checks, tier_table
+from training.tier_checks import tier_checks, tier_table, warnings_of
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,9 @@ def test_without_a_red_account_the_red_check_is_unknown(small):
     bundle = Bundle(**safe)
     found = score(bundle, history.matrix[split.test])
     assert set(found.tier) == {"green"}
-    red, warned, green = tier_checks(history, bundle, found, split.test)
+    red, warned, green = tier_checks(
+        TIERS, found.tier, history.churned[split.test], [warnings_of(history, bundle, split.test)]
+    )
     assert (red["value"], red["passed"]) == (None, None)
     assert (warned["value"], warned["passed"]) == (0.0, False)
     assert (green["value"], green["passed"]) == (1.0, False)
@@ -127,7 +129,7 @@ def test_churners_without_a_score_sixty_days_before_leave_the_warning_unknown(sm
     history, _, learned = small
     first = history.moments == history.moments.min()
     found = score(learned.bundle, history.matrix[first])
-    check = tier_checks(history, learned.bundle, found, first)[1]
+    check = tier_checks(TIERS, found.tier, history.churned[first], [warnings_of(history, learned.bundle, first)])[1]
     assert "(0 accounts)" in check["check"]
     assert (check["value"], check["passed"]) == (None, None)
 

@@ -50,6 +50,19 @@ def test_lead_widens_the_gap() -> None:
     assert days(MONTHLY, found.development)[-1] == 196
 
 
+def test_a_contracts_grace_days_widen_the_gap_and_nobody_elses() -> None:
+    contract, silence = (
+        Settings(
+            root=Path(),
+            sources={name: Mapping(path="x.csv") for name in ("subscriptions", "usage")},
+            churn=Churn(kind=kind, horizon_days=28, grace_days=1),
+        )
+        for kind in ("contract", "inactivity")
+    )
+    assert days(MONTHLY, split(contract, MONTHLY, ALL).development)[-1] == 196
+    assert days(MONTHLY, split(silence, MONTHLY, ALL).development)[-1] == 224
+
+
 def test_test_dates_are_tested_and_nothing_else() -> None:
     dates = (START + 252 * DAY, START + 308 * DAY)
     found = split(company(test_dates=dates), MONTHLY, ALL)

@@ -16,8 +16,9 @@ from features.check import Report, SourceReport
 from features.guess import Column, Guess, SourceGuess
 from features.sources import Broken
 from serving.calibration import sigmoid
+from serving.reasons import shared_points
 from training.report import tables
-from training.report.words import adding_up, shared_points
+from training.report.words import adding_up
 
 NUMBER = re.compile(r"-?[\d,]+\.\d+")
 

@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.text import Text
 
 from serving.calibration import sigmoid
+from serving.reasons import shared_points
 from serving.tiers import TIERS
 from training.report.layout import bullets, section, table, tier
-from training.report.words import UNKNOWN, adding_up, count, direction, number, percent, shared_points, short
+from training.report.words import UNKNOWN, adding_up, count, direction, number, percent, short
 
 Row = dict[str, Any]
 MOST_SIGNALS = 10

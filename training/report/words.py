@@ -121,17 +121,6 @@ def adding_up(parts: Sequence[float], digits: int, total: float | None = None) -
     return [float(x) for x in np.round(whole / unit, digits)]
 
 
-def shared_points(log_odds: Sequence[float], start: float, end: float) -> list[float]:
-    """Percentage points of probability that each term moves on the way from `start` to `end`, in [0, 1].
-
-    Each term gets the part of `end - start` that it has of the log-odds between them, whatever the order in which
-    terms are told (the straight path of Sundararajan et al. 2017, which is proportional under a logistic link).
-    """
-    total = float(np.sum(log_odds))
-    rate = (end - start) / total if abs(total) > 1e-9 else end * (1 - end)
-    return [100 * rate * x for x in log_odds]
-
-
 def direction(log_odds: float) -> str:
     """What a contribution does to the risk of leaving."""
     return "raises" if log_odds > 0 else "lowers" if log_odds < 0 else "none"
