@@ -19,7 +19,8 @@ class Calibration:
 
     A slope of 1 trusts a component's margin as the model gave it, below 1 shrinks it, 0 drops it.
     The model's own base value is inside the intercept. `draws` are clustered bootstrap refits, one a row:
-    intercept, then the slopes in order; `seed` repeats their resampling.
+    intercept, then the slopes in order; `seed` repeats their resampling. With the method "none" the model was
+    taken as it is: nothing was fitted, so the draws are all the same and no interval is known.
     """
 
     intercept: float
@@ -42,7 +43,9 @@ class Calibration:
         return sigmoid(self.log_odds(margins))
 
     def interval(self, margins: NDArray[np.float64], level: float = 0.95) -> NDArray[np.float64]:
-        """Low and high probability of each row, `(2, rows)`: how far calibration may be off."""
+        """Low and high probability of each row, `(2, rows)`: how far calibration may be off; NaN where unknown."""
+        if self.method == "none":
+            return np.full((2, len(margins)), np.nan)
         tails = [(1 - level) / 2, (1 + level) / 2]
         parts = np.array_split(margins, max(1, len(margins) // 10_000))  # a part's draws fit in 20 MB
         drawn = (self.draws[:, :1] + self.draws[:, 1:] @ part.T for part in parts)

@@ -165,7 +165,7 @@ def amount(spec: FeatureSpec, value: float) -> str:
     if np.isnan(value):
         return "unknown"
     if spec.categories:
-        return spec.categories[int(value)]
+        return spec.categories[int(value)] if 0 <= value < len(spec.categories) else "another"
     match spec.unit:
         case "share":
             return f"{100 * value:.0f} %"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from serving import explain
 from serving.bundle import Bundle
 from serving.calibration import sigmoid
 from serving.health import TYPICAL, component_score, health, shares, typical_scores
@@ -43,7 +44,7 @@ def score(bundle: Bundle, rows: Array) -> Scores:
     """Score rows (n, features) in the order of `bundle.features`; NaN is an unknown value."""
     if bundle.booster is None or bundle.calibration is None:
         return _typical(bundle, rows)
-    contributions = np.asarray(bundle.booster.predict(rows, pred_contrib=True), dtype=np.float64)[:, :-1]
+    contributions = explain.contributions(bundle.booster, rows)[:, :-1]
     drivers = contributions * np.array([bundle.calibration.slopes[spec.component] for spec in bundle.features])
     margins = by_component(bundle, contributions)
     terms = by_component(bundle, drivers)

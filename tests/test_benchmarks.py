@@ -3,14 +3,23 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SMALL = {
+    "explain.py": ("--rows", "4000", "--trees", "10", "--rounds", "1"),
+    "features.py": ("--events", "20000", "--rounds", "1"),
+}
 
 
-@pytest.mark.parametrize("script", sorted(path.name for path in BENCHMARKS.glob("*.py")))
+def test_every_benchmark_has_a_small_size():
+    assert SMALL.keys() == {path.name for path in BENCHMARKS.glob("*.py")}
+
+
+@pytest.mark.parametrize("script", SMALL)
 def test_claims_are_printed_as_one_object(script):
     told = json.loads(ran(script, "--json"))
     assert told.keys() == {"claims"}
@@ -26,6 +35,12 @@ def test_features_agree_with_the_group_by_and_stay_small():
     assert claims["peak gigabytes"]["holds"]
 
 
+def test_explanations_agree_with_shap():
+    claims = {claim["name"]: claim for claim in json.loads(ran("explain.py", "--json"))["claims"]}
+    assert claims["largest difference to a value of shap"]["holds"]
+
+
+@cache
 def ran(script: str, *words: str) -> str:
-    command = [sys.executable, str(BENCHMARKS / script), "--events", "20000", "--rounds", "1", *words]
+    command = [sys.executable, "-P", str(BENCHMARKS / script), *SMALL[script], *words]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from features.config import Settings
 from retention.value import yearly_value
 from serving.bundle import Bundle
+from serving.calibration import sigmoid
 from serving.score import Scores, score
 from training import metrics
 from training.benchmarks import benchmarks
@@ -97,7 +98,7 @@ def _harm(learned: Learned, history: History, found: Scores, test: Rows) -> Figu
     """Log loss with calibration minus log loss without it: above zero, calibration did harm."""
     booster = learned.bundle.booster
     assert booster is not None
-    raw = np.asarray(booster.predict(history.matrix[test]))
+    raw = sigmoid(booster.log_odds(history.matrix[test]))
     truth, accounts = history.churned[test], history.accounts[test]
     change = metrics.row_log_loss(truth, found.probability) - metrics.row_log_loss(truth, raw)
     return clustered(lambda w: {"harm": float(w @ change / w.sum())}, accounts, draws=FEW_DRAWS)["harm"]

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.config import Settings
-from serving.bundle import Bundle, spec_of
+from serving.booster import Booster
+from serving.bundle import Bundle, probe_of, spec_of
 from serving.health import RANGES, weights
-from serving.score import by_component, score
+from serving.score import by_component
 from training import calibrate
 from training.errors import EvidenceError
 from training.halves import Half, reliability, split_in_halves, weight_intervals
@@ -54,7 +55,7 @@ def learn(
     draft = Bundle(
         features=tuple(spec_of(f) for f in features),
         vocabulary=asdict(history.catalogue.vocabulary),
-        booster=booster,
+        booster=Booster(booster.model_to_string()),
         calibration=None,
         scales={},
         weights={},
@@ -130,11 +131,4 @@ def _with(bundle: Bundle, **changes: Any) -> Bundle:
 
 def _with_probe(bundle: Bundle, rows: NDArray[np.float64]) -> Bundle:
     chosen = rows[np.linspace(0, len(rows) - 1, PROBE_ROWS).astype(int)]
-    probability = score(bundle, chosen).probability
-    return _with(
-        bundle,
-        probe={
-            "rows": [[None if np.isnan(x) else x for x in row] for row in chosen.tolist()],
-            "probability": probability.tolist(),
-        },
-    )
+    return _with(bundle, probe=probe_of(bundle, chosen))

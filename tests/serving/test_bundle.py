@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -34,6 +36,12 @@ def test_saving_what_was_loaded_gives_the_same_files(saved, tmp_path):
         assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
+def test_the_digest_tells_bundles_apart_and_survives_the_round_trip(bundle, cold, saved):
+    moved = replace(bundle, calibration=replace(bundle.calibration, intercept=-1.4999999))
+    assert load(saved).digest == bundle.digest == sha256((saved / "bundle.json").read_bytes()).hexdigest()
+    assert len({bundle.digest, cold.digest, moved.digest}) == 3
+
+
 def test_a_cold_start_bundle_survives_the_round_trip(cold, tmp_path, rows):
     save(cold, tmp_path)
     again = load(tmp_path)
@@ -48,7 +56,7 @@ def test_a_missing_file_is_refused(saved, name):
         load(saved)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"format": 1'])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"format": 2'])
 def test_a_damaged_bundle_json_is_refused(saved, content):
     (saved / "bundle.json").write_bytes(content)
     with pytest.raises(ServingError, match="not a readable bundle"):
@@ -62,6 +70,40 @@ def test_a_cut_model_is_refused(saved):
         load(saved)
 
 
+@pytest.mark.parametrize("content", ["[]", "null", "2", '"bundle"', '{"format": 2}', '{"format": 2, "features": {}}'])
+def test_json_of_another_shape_is_refused_by_name(saved, content):
+    (saved / "bundle.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ServingError, match=r"bundle\.json does not hold what a bundle holds.*train again"):
+        load(saved)
+
+
+KEYS = (
+    *("calibration", "features", "health_components", "model_sha256", "probe", "scales", "tiers", "vocabulary"),
+    *("about", "weights"),
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", [None, 7, "text", [1], {"a": 1}, [{"a": 1}], "gone"], ids=repr)
+def test_a_bundle_with_one_wrong_part_is_refused_or_scores_as_it_did(bundle, saved, rows, key, value):
+    """Parts that no score needs (`about`, words) may hold anything; no other error than ServingError ever leaves."""
+    edited(saved, lambda held: held.pop(key) if value == "gone" else held.update({key: value}))
+    try:
+        found = score(load(saved), rows[:5])
+    except ServingError:
+        return
+    assert key in ("about", "vocabulary")
+    np.testing.assert_array_equal(found.health, score(bundle, rows[:5]).health)
+
+
+def test_a_bundle_cut_anywhere_is_refused(saved):
+    whole = (saved / "bundle.json").read_bytes()
+    for end in range(0, len(whole.rstrip()), 97):
+        (saved / "bundle.json").write_bytes(whole[:end])
+        with pytest.raises(ServingError, match="not a readable bundle"):
+            load(saved)
+
+
 def test_another_format_is_refused(saved):
     edited(saved, lambda held: held.update(format=99))
     with pytest.raises(ServingError, match="format 99"):
@@ -71,6 +113,18 @@ def test_another_format_is_refused(saved):
 def test_the_probe_catches_a_changed_slope(saved):
     edited(saved, lambda held: held["calibration"]["slopes"].update(usage=0.81))
     with pytest.raises(ServingError, match="probe rows score"):
+        load(saved)
+
+
+def test_the_probe_catches_a_changed_scale_that_moves_health_alone(saved):
+    edited(saved, lambda held: held["scales"]["usage"].update(low=held["scales"]["usage"]["low"] - 0.01))
+    with pytest.raises(ServingError, match=r"probe rows score.*of health"):
+        load(saved)
+
+
+def test_a_learned_bundle_without_a_probe_is_refused(saved):
+    edited(saved, lambda held: held.update(probe={}))
+    with pytest.raises(ServingError, match="does not hold what a bundle holds"):
         load(saved)
 
 

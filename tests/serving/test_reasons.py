@@ -104,3 +104,9 @@ def test_amounts_as_a_person_writes_them(unit, value, text):
 def test_a_category_is_told_by_its_word():
     plan = FeatureSpec("plan", "commercial", "plan", "Plan", "level", "unknown", ("basic", "pro"))
     assert in_words(plan, 1, 0, 80) == "Plan: pro, usually basic"
+
+
+@pytest.mark.parametrize("code", [2.0, -1.0, 99.0, 1e300, np.inf])
+def test_a_category_the_model_does_not_know_is_another(code):
+    plan = FeatureSpec("plan", "commercial", "plan", "Plan", "level", "unknown", ("basic", "pro"))
+    assert amount(plan, code) == "another"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,11 +34,11 @@ def test_points_add_up_to_health(bundle, table):
 
 
 def test_log_odds_are_the_boosters_where_every_slope_is_one(bundle, rows):
-    contributions = np.asarray(bundle.booster.predict(rows, pred_contrib=True))
+    contributions = bundle.booster.contributions(rows)
     slopes = np.array([bundle.calibration.slopes[spec.component] for spec in bundle.features])
     found = score(bundle, rows)
     undone = np.divide(found.drivers, slopes, out=contributions[:, :-1].copy(), where=slopes > 0)
-    raw = np.asarray(bundle.booster.predict(rows, raw_score=True))
+    raw = bundle.booster.log_odds(rows)
     np.testing.assert_allclose(undone.sum(axis=1) + contributions[:, -1], raw, rtol=0, atol=1e-9)
 
 
@@ -69,14 +71,20 @@ def test_a_row_scores_the_same_alone_and_in_company(bundle, rows):
 def test_the_interval_is_that_of_the_draws(bundle, rows):
     found = score(bundle, rows[:20])
     margins = np.column_stack(
-        [
-            np.asarray(bundle.booster.predict(rows[:20], pred_contrib=True))[:, bundle.columns(c)].sum(axis=1)
-            for c in bundle.components
-        ]
+        [bundle.booster.contributions(rows[:20])[:, bundle.columns(c)].sum(axis=1) for c in bundle.components]
     )
     drawn = [sigmoid(theta[0] + margins @ theta[1:]) for theta in bundle.calibration.draws]
     np.testing.assert_allclose(found.interval, np.quantile(drawn, [0.025, 0.975], axis=0), atol=1e-3)
     assert (found.interval[0] <= found.interval[1]).all()
+
+
+def test_a_model_taken_as_it_is_has_a_probability_and_no_interval(bundle, rows):
+    """Nothing was fitted, so the draws are all alike: a width of zero would say that it is exact."""
+    calibration = replace(bundle.calibration, method="none", draws=np.tile(bundle.calibration.draws[0], (20, 1)))
+    found = score(replace(bundle, calibration=calibration), rows[:20])
+    assert np.isnan(found.interval).all()
+    assert found.interval.shape == (2, 20)
+    assert not np.isnan(found.probability).any()
 
 
 def test_a_cold_start_has_health_and_no_probability(cold, rows):

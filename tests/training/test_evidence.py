@@ -4,6 +4,7 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
+from serving.booster import Booster
 from serving.bundle import Bundle, spec_of
 from serving.calibration import Calibration, sigmoid
 from serving.health import Scale
@@ -28,7 +29,7 @@ def small(book_of_history, three_features):
     bundle = Bundle(
         features=tuple(spec_of(f) for f in three_features),
         vocabulary={},
-        booster=booster,
+        booster=Booster(booster.model_to_string()),
         calibration=Calibration(-2.0, slopes, np.tile([-2.0, *slopes.values()], (4, 1))),
         scales={"usage": Scale(-0.5, 1.0), "support": Scale(-0.3, 0.7), "commercial": Scale(-0.1, 0.1)},
         weights={"usage": 0.6, "support": 0.4},
@@ -106,7 +107,7 @@ def test_the_three_checks_are_those_of_counting(small, judged):
 def test_harm_is_the_log_loss_gained_or_lost_by_calibrating(small, judged):
     history, split, learned = small
     truth = history.churned[split.test]
-    raw = np.asarray(learned.bundle.booster.predict(history.matrix[split.test]))
+    raw = sigmoid(learned.bundle.booster.log_odds(history.matrix[split.test]))
     losses = [-np.mean(np.log(np.where(truth, p, 1 - p))) for p in (judged.scores.probability, raw)]
     assert judged.harm.value == pytest.approx(losses[0] - losses[1])
 
@@ -192,7 +193,7 @@ def test_a_perfect_column_is_found_by_every_learner(small):
 
 def test_the_tiny_bundle_is_the_model_it_says(small):
     history, _, learned = small
-    assert isinstance(learned.bundle.booster, lgb.Booster)
-    contributions = np.asarray(learned.bundle.booster.predict(history.matrix, pred_contrib=True))
+    model = lgb.Booster(model_str=learned.bundle.booster.text)
+    contributions = np.asarray(model.predict(history.matrix, pred_contrib=True))
     wanted = sigmoid(-2.0 + contributions[:, :3] @ [1.2, 0.9, 0.5])
     np.testing.assert_allclose(score(learned.bundle, history.matrix).probability, wanted, atol=1e-12)

@@ -1,0 +1,171 @@
+"""SHAP values of 100,000 rows, and of one row: keepwell, `shap.TreeExplainer` and LightGBM's own `pred_contrib`.
+
+A churn model is learned as Keepwell learns it, with its loosest shape, on made-up accounts (counts, days, shares,
+money, levels, a tenth unknown). The contenders explain the same rows in this process, in turn, several rounds.
+`shap` and LightGBM use all cores, keepwell one. `shap` asks LightGBM for the values: the two are about as fast.
+
+    python -P benchmarks/explain.py               # a table; --json for machines, --rows for a smaller run
+
+-P keeps this folder, with its features.py, out of the way of the package `features`.
+"""
+
+import argparse
+import json
+import warnings
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import shap
+
+from features.declare import Direction, Feature
+from serving.booster import Booster
+from serving.explain import contributions
+from training.model import SHAPES, Matrix, fit
+
+GOAL = 5.0
+APART = 1e-5
+TREES = 300
+LEARN_FROM = 20_000
+ONE_ROW_CALLS = 200
+COMPONENTS = {"usage": 60, "feedback": 15, "support": 20, "relationship": 15, "commercial": 20}
+"""Features by component; the last of each has 12 levels."""
+LEVELS = tuple(f"level {i}" for i in range(12))
+
+
+def make(rows: int) -> tuple[tuple[Feature, ...], Matrix]:
+    """Features, and as many rows of them, of which some move the risk."""
+    rng = np.random.default_rng(0)
+    features, columns = [], []
+    for component, width in COMPONENTS.items():
+        for i in range(width):
+            levels = LEVELS if i == width - 1 else ()
+            direction = Direction.UNKNOWN if levels else (*Direction,)[i % 3]
+            features.append(_feature(f"{component}_{i}", component, direction, levels))
+            columns.append(rng.integers(0, len(LEVELS), rows) if levels else _column(rng, i % 4, rows))
+    matrix = np.column_stack(columns).astype(np.float64)
+    matrix[rng.random(matrix.shape) < 0.1] = np.nan
+    return tuple(features), matrix
+
+
+def _feature(name: str, component: str, direction: Direction, levels: tuple[str, ...]) -> Feature:
+    return Feature(name, name, name, "times", "", direction, component=component, scan="", categories=levels)
+
+
+def _column(rng: np.random.Generator, kind: int, rows: int) -> Matrix:
+    """Counts, days since, shares, or money."""
+    draws: list[Callable[[], Any]] = [
+        lambda: rng.poisson(rng.lognormal(1, 1, rows)),
+        lambda: np.floor(rng.exponential(30, rows)),
+        lambda: rng.beta(2, 5, rows),
+        lambda: rng.lognormal(5, 1, rows),
+    ]
+    return np.asarray(draws[kind](), dtype=np.float64)
+
+
+def learn(features: tuple[Feature, ...], matrix: Matrix, trees: int) -> lgb.Booster:
+    """A model of the risk that every third feature moves, a little each."""
+    rng = np.random.default_rng(1)
+    towards = np.array([{"safer": -1.0, "riskier": 1.0, "unknown": 0.5}[f.more_is.value] for f in features])
+    spread = np.nan_to_num((matrix - np.nanmean(matrix, axis=0)) / (np.nanstd(matrix, axis=0) + 1e-9))
+    risk = np.tanh(spread[:, ::2]) @ towards[::2] / 3 - 2
+    churned = rng.random(len(matrix)) < 1 / (1 + np.exp(-risk))
+    return fit(matrix, churned, features, SHAPES[-1], trees)
+
+
+def contenders(model: lgb.Booster) -> dict[str, Callable[[Matrix], Any]]:
+    """Each gives (n, features) or (n, features + 1) of a matrix; whatever can be made beforehand is."""
+    text = model.model_to_string()
+    mine, theirs = Booster(text), lgb.Booster(model_str=text)
+    explainer = shap.TreeExplainer(theirs)
+    return {
+        "keepwell": lambda rows: contributions(mine, rows),
+        "shap": explainer.shap_values,
+        "pred_contrib": lambda rows: theirs.predict(rows, pred_contrib=True),
+    }
+
+
+def timed(work: Callable[[Matrix], Any], rows: Matrix, calls: int) -> dict[str, float]:
+    """Seconds and CPU seconds a call; each call of several gets a row of its own."""
+    parts = [rows] if calls == 1 else [rows[i : i + 1] for i in range(calls)]
+    began, worked = perf_counter(), process_time()
+    for part in parts:
+        work(part)
+    return {"seconds": (perf_counter() - began) / calls, "cpu_seconds": (process_time() - worked) / calls}
+
+
+Round = dict[str, dict[str, float]]
+
+
+def claim(name: str, rounds: list[Round], control: str, goal: float | None) -> dict[str, Any]:
+    """How many times as long the control takes; a goal of null is none."""
+    ratios = [one[control]["seconds"] / one["keepwell"]["seconds"] for one in rounds]
+    ours, theirs = (median(one[who]["seconds"] for one in rounds) for who in ("keepwell", control))
+    holds = None if goal is None else median(ratios) >= goal
+    spread = {"ratio": median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios)}
+    return {"name": name, "ours": ours, "control": theirs, **spread, "goal": goal, "holds": holds}
+
+
+def apart(explain: dict[str, Callable[[Matrix], Any]], rows: Matrix) -> dict[str, Any]:
+    """The largest difference between a value of keepwell and of shap, over all rows."""
+    ours, theirs = explain["keepwell"](rows)[:, :-1], np.asarray(explain["shap"](rows))
+    most = float(np.abs(ours - theirs).max())
+    named = {"name": "largest difference to a value of shap", "ours": most, "control": 0, "ratio": None}
+    return named | {"goal": APART, "holds": most <= APART}
+
+
+def table(title: str, rounds: list[Round]) -> list[str]:
+    """The medians by contender, in milliseconds."""
+    lines = [title, f"{'':14}{'ms':>12}{'CPU ms':>12}"]
+    for who in rounds[0]:
+        medians = (1e3 * median(one[who][what] for one in rounds) for what in ("seconds", "cpu_seconds"))
+        lines.append(f"{who:14}" + "".join(f"{value:>12,.3f}" for value in medians))
+    return [*lines, ""]
+
+
+def told(found: dict[str, Any]) -> str:
+    """A claim as a line."""
+    goal = "" if found["goal"] is None else f", goal {found['goal']:g}: {'holds' if found['holds'] else 'FAILS'}"
+    if found["ratio"] is None:
+        return f"{found['name']}: {found['ours']:.1e}{goal}"
+    return f"{found['name']}: {found['ratio']:.1f} times ({found['ratio_low']:.1f} to {found['ratio_high']:.1f}){goal}"
+
+
+def compete(rows: int, trees: int, rounds: int, *, as_json: bool) -> None:
+    """Learn once, let the contenders explain in turn, compare their values, print."""
+    features, matrix = make(max(rows, LEARN_FROM))
+    explain = contenders(learn(features, matrix[:LEARN_FROM], trees))
+    matrix = matrix[:rows]
+    single = [{who: timed(work, matrix, ONE_ROW_CALLS) for who, work in explain.items()} for _ in range(rounds)]
+    batch = [{who: timed(work, matrix, 1) for who, work in explain.items()} for _ in range(rounds)]
+    claims = [
+        claim(f"{rows:,} rows against shap.TreeExplainer", batch, "shap", GOAL),
+        claim(f"{rows:,} rows against pred_contrib", batch, "pred_contrib", None),
+        apart(explain, matrix),
+        claim("one row against shap.TreeExplainer", single, "shap", None),
+        claim("one row against pred_contrib", single, "pred_contrib", None),
+    ]
+    if as_json:
+        print(json.dumps({"claims": claims}, indent=2))
+        return
+    title = f"{rows:,} rows, {len(features)} features, {trees} trees, medians of {rounds} interleaved rounds"
+    print("\n".join([*table(title, batch), *table("one row", single), *(told(found) for found in claims)]))
+
+
+def main() -> None:
+    """Read the command line and compete."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--trees", type=int, default=TREES)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args()
+    warnings.filterwarnings("ignore", message="LightGBM binary classifier")  # of shap, about lists it once gave
+    compete(given.rows, given.trees, given.rounds, as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()
