@@ -117,6 +117,15 @@ class Tracking(Section):
     model_name: str = "keepwell"
 
 
+class Store(Section):
+    """Where scores and decisions are kept. `KEEPWELL_STORE_URL` in the environment comes first, then `url`, then `home`.
+
+    `url` is that of SQLAlchemy: `postgresql://user@host/name`, or `sqlite:///path`.
+    """
+
+    url: str | None = None
+
+
 class Settings(Section):
     """A whole keepwell.toml, with `root` the folder it stands in."""
 
@@ -132,6 +141,9 @@ class Settings(Section):
     health: Health = Health()
     features: Features = Features()
     tracking: Tracking = Tracking()
+    store: Store = Store()
+    policy: Path = Path("policy.toml")
+    delivery: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sources_are_known(self) -> "Settings":
@@ -153,6 +165,18 @@ class Settings(Section):
     def home_dir(self) -> Path:
         """The only folder Keepwell writes to; relative to the configuration file."""
         return (self.root / self.home).resolve()
+
+    @property
+    def policy_file(self) -> Path | None:
+        """The company's own policy, relative to the configuration file; without one the shipped policy holds.
+
+        Raises:
+            SourceError: a file that the configuration names is not there.
+        """
+        path = (self.root / self.policy).resolve()
+        if "policy" in self.model_fields_set and not path.exists():
+            raise SourceError(f'policy = "{self.policy}": {path} does not exist; correct the name or leave it out')
+        return path if path.exists() else None
 
     @property
     def data_dir(self) -> Path:

@@ -1,9 +1,11 @@
 """Score the book as of one day: from staged sources to the scored table."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features import snapshots, table
@@ -28,10 +30,23 @@ COMPONENT_SOURCES = {
 }
 
 
+@dataclass(frozen=True)
+class ScoredDay:
+    """A scored book (see `book.score_book`), riskiest value first, and what it was scored from.
+
+    `features` and `baseline` (the accounts' own usual values) hold account_id and the bundle's features, in the
+    order of the book.
+    """
+
+    book: pa.Table
+    features: pa.Table
+    baseline: pa.Table
+
+
 def score_day(
     settings: Settings, engine: Engine, staged: Staged, bundle: Bundle, day: datetime, *, version: str | None
-) -> pa.Table:
-    """The scored book of one day (see `book.score_book`), riskiest value first.
+) -> ScoredDay:
+    """Score everybody in the population on one day.
 
     Raises:
         ServingError: nobody is to be scored on that day.
@@ -41,16 +56,29 @@ def score_day(
     engine.create("book_spine", "SELECT account_id, snapshot_at FROM spine")
     catalogue = declare(staged, Vocabulary.from_dict(bundle.vocabulary))
     features = table.build(engine, staged, catalogue, "book_spine")
+    baseline = _baseline(engine, staged, catalogue, bundle, features)
     book = score_book(
         bundle,
         features,
-        baseline=_baseline(engine, staged, catalogue, bundle, features),
+        baseline=baseline,
         profile=_profile(engine, bundle, features),
         data_as_of=_data_as_of(engine, staged, day),
         model_version=version,
         scored_at=datetime.now(UTC).replace(tzinfo=None),
     )
-    return book.sort_by([("value_at_risk", "descending"), ("health_score", "ascending"), ("account_id", "ascending")])
+    order = pc.sort_indices(
+        book,
+        [("value_at_risk", "descending"), ("health_score", "ascending"), ("account_id", "ascending")],
+    )
+    accounts = features["account_id"]
+    parts = book, _named(bundle, accounts, matrix(bundle, features)), _named(bundle, accounts, baseline)
+    return ScoredDay(*(part.take(order) for part in parts))
+
+
+def _named(bundle: Bundle, accounts: pa.ChunkedArray, values: NDArray[np.float64]) -> pa.Table:
+    """Values by account and feature, unknown ones null."""
+    columns = {spec.name: pa.array(values[:, j], from_pandas=True) for j, spec in enumerate(bundle.features)}
+    return pa.table({"account_id": accounts, **columns})
 
 
 def _baseline(

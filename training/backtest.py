@@ -21,6 +21,8 @@ from training.learn import Learned, learn
 from training.run import Stage, Training, as_json, plain
 from training.split import Split, forward_folds
 
+OF_ONE = ("capacity", "groups", "inactivity", "calibration", "reliability", "model", "about")
+"""What is told of the last origin alone."""
 FEWEST_BEHIND = 0.4
 """The first origin has at least this share of the judged rows behind it."""
 
@@ -88,6 +90,7 @@ def _told(last: Training, runs: list[tuple[Split, Learned, Evidence]], refused: 
     told["benchmarks"] = {name: pooled([r[name] for r in rivals]) for name in rivals[0]}
     looks = [evidence.look for _, _, evidence in runs]
     told["health"] |= plain(health_figures(looks, last.learned.bundle.tiers, truth, accounts))
+    told["last_origin"] = {name: told.pop(name) for name in OF_ONE}
     told["origins"] = [_origin(history, *run) for run in runs]
     told["refused"] = refused
     return told

@@ -12,6 +12,7 @@ from features.config import Settings
 from features.engine import Engine
 from features.snapshots import midnight
 from features.sources import Staged, stage
+from serving.bundle import Bundle
 from training.evidence import Evidence, judge
 from training.history import History, load_history
 from training.inactivity import Threshold, by_segment, learn_inactivity
@@ -19,6 +20,7 @@ from training.intervals import Figure
 from training.leaks import check as check_leaks
 from training.leaks import shifted_matrix
 from training.learn import Learned, learn
+from training.metrics import reliability
 from training.split import Split
 
 Stage = Callable[[str, int, int], None]
@@ -92,6 +94,7 @@ def as_json(training: Training, model_version: str | None) -> dict[str, Any]:
             "benchmarks": evidence.benchmarks,
             "health": evidence.health,
             "leaks": evidence.leaks,
+            "reliability": reliability(history.churned[test], evidence.scores.probability),
             "capacity": evidence.capacity,
             "groups": evidence.groups,
             "inactivity": [_silence(threshold) for threshold in training.thresholds],
@@ -107,6 +110,14 @@ def as_json(training: Training, model_version: str | None) -> dict[str, Any]:
         }
     )
     return found
+
+
+SHOWN = ("data", "test", "benchmarks", "health", "leaks", "reliability", "capacity", "groups", "calibration", "notes")
+
+
+def give_evidence(bundle: Bundle, told: dict[str, Any]) -> None:
+    """Put what readers of the served model ask of its training into the bundle: the service has no MLflow to ask."""
+    bundle.about["evidence"] = {name: told[name] for name in SHOWN}
 
 
 def _silence(threshold: Threshold) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def test_health_is_told_of_every_origin_not_of_the_last(told):
 def test_it_is_the_object_of_a_training_run(told):
     assert told.keys() >= {"model_version", "data", "test", "benchmarks", "health", "leaks", "origins"}
     assert told["benchmarks"].keys() >= {"base_rate", "recency", "hand_weights", "logistic", "plain_lightgbm"}
+    assert not told.keys() & told["last_origin"].keys()
     assert np.isfinite(told["test"]["auc"]["value"])
 
 

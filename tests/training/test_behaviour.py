@@ -34,7 +34,7 @@ def book(raw, trained, day, tmp_path_factory):
         settings = load(config)
         with open_engine(settings.home_dir) as engine:
             found = score_day(settings, engine, stage(settings, engine), trained.learned.bundle, day, version=None)
-        return {row["account_id"]: row for row in found.to_pylist()}
+        return {row["account_id"]: row for row in found.book.to_pylist()}
 
     return scored
 

@@ -120,7 +120,7 @@ def test_too_few_churners_still_get_a_health_score_and_no_probability(company):
     bundle = cold_start(company.settings, company.engine, company.staged)
     assert bundle.weights == {"usage": 0.45}
     day = score_day(company.settings, company.engine, company.staged, bundle, datetime(2025, 12, 1), version=None)
-    rows = {row["account_id"]: row for row in day.to_pylist()}
+    rows = {row["account_id"]: row for row in day.book.to_pylist()}
     assert len(rows) == 20
     for row in rows.values():
         assert row["status"] == "cold_start"
