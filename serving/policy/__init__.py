@@ -1,0 +1,56 @@
+"""The rules a customer-success leader edits: pure functions of a policy and of what is known about an account.
+
+`load` reads the policy; `situations` turns a scored book into values; everything else takes values and returns values.
+"""
+
+from serving.policy.cadence import Freshness, due, freshness, score_is_stale
+from serving.policy.document import ChurnType, Driver, Level, Play, Policy, Severity, TierRule, Treatment, Window
+from serving.policy.drivers import TopDriver, churn_type, driver_of, top_drivers
+from serving.policy.dry_run import Preview, Row, preview
+from serving.policy.from_book import situations
+from serving.policy.loading import load
+from serving.policy.news import Alert
+from serving.policy.responses import Action, actions, window_of
+from serving.policy.risk import Risk, risk_level
+from serving.policy.sending import AlertRun, PastAlert, alerts, look_back
+from serving.policy.signs import WarningSign, warning_signs
+from serving.policy.situation import Previous, Situation
+
+__all__ = [
+    "Action",
+    "Alert",
+    "AlertRun",
+    "ChurnType",
+    "Driver",
+    "Freshness",
+    "Level",
+    "PastAlert",
+    "Play",
+    "Policy",
+    "Preview",
+    "Previous",
+    "Risk",
+    "Row",
+    "Severity",
+    "Situation",
+    "TierRule",
+    "TopDriver",
+    "Treatment",
+    "WarningSign",
+    "Window",
+    "actions",
+    "alerts",
+    "churn_type",
+    "driver_of",
+    "due",
+    "freshness",
+    "load",
+    "look_back",
+    "preview",
+    "risk_level",
+    "score_is_stale",
+    "situations",
+    "top_drivers",
+    "warning_signs",
+    "window_of",
+]
