@@ -234,11 +234,17 @@ def mood(w: World, back: int) -> np.ndarray:
     return np.round(np.where(w.at - back >= turns[w.account], 2, 8) + rng.normal(0, 1.2, len(w.at)))
 
 
+def cancelled(w: World, back: int) -> np.ndarray:
+    """Everybody who leaves clicks "cancel" some time in the label window before: half of them after the snapshot."""
+    clicks = w.left - np.random.default_rng(3).uniform(0, WINDOW, w.n)
+    return (w.at - back >= clicks[w.account]).astype(float)
+
+
 def month_before_last(w: World, back: int) -> np.ndarray:
     return w.usage(-56, -28, back)
 
 
-@pytest.mark.parametrize("honest", [notice, mood, month_before_last])
+@pytest.mark.parametrize("honest", [notice, mood, cancelled, month_before_last])
 @pytest.mark.parametrize("seed", range(4))
 def test_an_early_warning_that_was_known_a_week_before_is_not_accused(
     honest: Callable[[World, int], np.ndarray], seed: int
@@ -256,6 +262,19 @@ def test_a_record_back_dated_to_just_before_the_snapshot_falls_off_the_freshness
     shifted = np.column_stack([before(company, 7), usual])
     found = leaks.check(*history(company, columns), shifted=shifted)
     assert {leak.feature for leak in found if leak.check == "freshness"} == {"planted"}
+
+
+@pytest.mark.parametrize("days_too", [True, False])
+def test_a_record_back_dated_by_days_or_weeks_falls_off_the_cliff_of_a_label_window(days_too: bool) -> None:
+    """Most of it is still there a week earlier, as of an honest early warning; a label window earlier none is."""
+    company = World(3)
+    usual, noted = lot(company, 0.05), company.churned & lot(company, 0.9)
+    columns = {**company.honest(), "planted": ("planted", usual + 1.0 * noted)}
+    shifted = np.column_stack([before(company, 7), usual + 1.0 * (noted & lot(company, 0.7))])
+    found = leaks.check(*history(company, columns), shifted=shifted if days_too else None)
+    (leak,) = (leak for leak in found if leak.check == "freshness")
+    assert leak.feature == "planted"
+    assert "a label window earlier" in leak.sentence
 
 
 def test_a_check_that_found_nothing_says_so() -> None:

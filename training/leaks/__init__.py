@@ -8,7 +8,8 @@ when it tells much AND nothing that was known before corroborates it:
 * purity: in some part of its range (missing counts) nearly everybody, or surely nobody, churns, and neither the
   other signals expect that nor does anything tell who is in that part;
 * ahead: it is closer to the next snapshot's other signals than to its own snapshot's;
-* freshness: what it tells is gone when it is seen some days earlier, while other features keep theirs;
+* freshness: what it tells is gone when it is seen some days earlier, while other features keep theirs; or much
+  of it is there at nearly every last snapshot and none of it one label window before;
 * static: an attribute that never changes tells which accounts will ever leave;
 * permutation: with outcomes dealt to other accounts, later slices are ranked at an AUC of 0.5.
 """

@@ -7,14 +7,14 @@ from features.catalogue import Catalogue
 from features.engine import Engine
 from features.sources import Staged
 from training.history import History
-from training.intervals import Figure, Statistic, clustered, difference, wilson
+from training.intervals import Figure, clustered, difference, wilson
 from training.leaks import probes
+from training.leaks.freshness import freshness
 from training.leaks.leak import Leak, flagged
 from training.leaks.limits import (
     AHEAD,
     AHEAD_IN_CHANGES,
     BEYOND_REST,
-    CLIFF,
     DRAWS,
     ENOUGH,
     FATE,
@@ -23,10 +23,8 @@ from training.leaks.limits import (
     NEARLY_ALL,
     NO_LESS,
     SURE,
-    TELLING,
     TOO_MUCH,
     UNTOLD,
-    WELL_TOLD,
 )
 from training.leaks.purity import earlier, purity
 from training.leaks.ranks import Array
@@ -51,7 +49,7 @@ def check(history: History, split: Split, *, shifted: Array | None = None, seed:
         "alone": [leak for j in moving if (leak := _alone(sample, j, seed))],
         "purity": [leak for j in moving if (leak := purity(sample, j))],
         "ahead": _ahead(sample, moving, seed),
-        "freshness": _freshness(sample, moving, seed),
+        "freshness": freshness(sample, moving, seed),
         "static": _static(sample, static, seed),
         "permutation": [leak] if (leak := _permutation(sample, seed)) else [],
     }
@@ -76,12 +74,13 @@ def _clear(name: str, sample: Sample) -> Leak:
         "alone": "no feature outdoes all other signals together without being corroborated by them",
         "purity": "no part of a feature's range decides the outcome unexpectedly",
         "ahead": "no feature is closer to the next snapshot than to its own",
-        "freshness": "no feature loses what it tells when it is seen some days earlier",
+        "freshness": "no feature loses what it tells when it is seen earlier",
         "static": "no attribute tells which accounts will ever leave",
         "permutation": "with permuted outcomes nothing is learnt",
     }
-    not_run = name == "freshness" and sample.shifted is None
-    return Leak(name, None, "clear", {}, "not measured: no shifted features were given" if not_run else told[name])
+    if name == "freshness" and sample.shifted is None:
+        told[name] += " by a label window; some days were not measured, as no shifted features were given"
+    return Leak(name, None, "clear", {}, told[name])
 
 
 def _alone(sample: Sample, j: int, seed: int) -> Leak | None:
@@ -144,41 +143,6 @@ def _next_over_own(sample: Sample, j: int, kept: Array, close: tuple[Array, Arra
     now = np.flatnonzero(sample.later != NOWHERE)
     here, there = kept[now][:, columns], kept[sample.later[now]][:, columns]
     return probes.looks_ahead(kept[now, j], here, there, sample.accounts[now], seed)
-
-
-def _freshness(sample: Sample, moving: list[int], seed: int) -> list[Leak]:
-    """What each telling feature keeps of AUC - 0.5 when seen earlier, against the median of other signals."""
-    if sample.shifted is None:
-        return []
-    measures = {j: _kept(sample, sample.matrix[:, j], sample.shifted[:, j]) for j in moving}
-    once = {j: measure(np.ones(len(sample.judged))) for j, measure in measures.items()}
-    kept = {j: figures["kept"] for j, figures in once.items() if figures["auc"] > TELLING}
-    leaks = []
-    for j, share in kept.items():
-        others = [other for i, other in kept.items() if sample.signals[i] != sample.signals[j]]
-        usual = float(np.median(others)) if len(others) >= 3 else 1.0
-        if share >= CLIFF * usual:
-            continue
-        figures = clustered(measures[j], sample.accounts[sample.judged], draws=DRAWS, seed=seed)
-        if figures["auc"].low > 0.55 and figures["kept"].high < CLIFF * usual:
-            rest = probes.rest_of(sample, j)
-            if probes.corroborated(sample, sample.matrix[:, j], rest, past=False) > WELL_TOLD:
-                continue
-            words = f"keeps {share:.0%} of what it tells when seen some days earlier; others keep {usual:.0%}"
-            leaks.append(flagged("freshness", sample.names[j], figures, words))
-    return leaks
-
-
-def _kept(sample: Sample, now: Array, then: Array) -> Statistic:
-    """AUC of a column alone, and the share of (AUC - 0.5) that its earlier reading has."""
-    outcome = sample.churned[sample.judged]
-    today, before = (probes.auc(probes.alone(sample, column), outcome) for column in (now, then))
-
-    def measured(weight: Array) -> dict[str, float]:
-        area = today(weight)["auc"]
-        return {"auc": area, "kept": (before(weight)["auc"] - 0.5) / max(area - 0.5, 0.01)}
-
-    return measured
 
 
 def _static(sample: Sample, static: list[int], seed: int) -> list[Leak]:

@@ -19,5 +19,8 @@ FATE = 0.85
 HINT = 0.70
 CLIFF = 0.5
 TELLING = 0.58
+HARDLY = 0.55
+HALF_SEEN = 0.75
+"""AUC of a warning that comes within one label window before leaving, at a time of its own: half are seen."""
 SURE = 0.99
 DRAWS = 200
