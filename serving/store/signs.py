@@ -1,0 +1,66 @@
+"""Warning signs: what a rule saw on an account, the response it calls for, and until when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select, update
+
+from serving.store.records import columns, insert_if_absent, read, row_of
+from serving.store.tables import signs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """A warning sign to raise. `rule` is its id in the policy (W1-W17), `response` the play, owner and deadline."""
+
+    account_id: str
+    rule: str
+    at: datetime
+    severity: str
+    text: str
+    response: dict[str, Any]
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raised(Sign):
+    """A warning sign in the store; open while `closed_at` is None."""
+
+    id: int
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+def raise_all(db: Connection, raised: Sequence[Sign]) -> int:
+    """Raise warning signs; how many are new (one of the same account, rule and moment is raised once)."""
+    return sum(insert_if_absent(db, signs, row_of(sign)) for sign in raised)
+
+
+def of_account(db: Connection, account_id: str, *, since: datetime | None = None) -> list[Raised]:
+    """An account's warning signs with `at` in [since, now], oldest first."""
+    query = _every().where(signs.c.account_id == account_id).order_by(signs.c.at, signs.c.id)
+    return list(read(db, Raised, query if since is None else query.where(signs.c.at >= since)))
+
+
+def list_open(db: Connection) -> list[Raised]:
+    """All open warning signs, the earliest due first, those without a deadline last."""
+    query = _every().where(signs.c.closed_at.is_(None)).order_by(signs.c.due_at.is_(None), signs.c.due_at, signs.c.id)
+    return list(read(db, Raised, query))
+
+
+def last_raised(db: Connection) -> dict[tuple[str, str], datetime]:
+    """When each (account, rule) was last raised, for cool-downs."""
+    query = select(signs.c.account_id, signs.c.rule, func.max(signs.c.at)).group_by(signs.c.account_id, signs.c.rule)
+    return {(account_id, rule): at for account_id, rule, at in db.execute(query)}
+
+
+def close(db: Connection, sign_id: int, *, at: datetime, by: str) -> bool:
+    """Close an open warning sign; False where it is not there or was closed before."""
+    open_one = (signs.c.id == sign_id) & signs.c.closed_at.is_(None)
+    return db.execute(update(signs).where(open_one).values(closed_at=at, closed_by=by)).rowcount == 1
+
+
+def _every() -> Select[Any]:
+    return select(*columns(Raised, signs))
