@@ -5,9 +5,10 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from signal import SIGTERM, signal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,12 +20,21 @@ from features.errors import SourceError
 from serving.errors import ServingError
 from training.errors import EvidenceError
 
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+    from serving.run import Kept
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Customer health and churn, with proof.",
 )
+keys_app = typer.Typer(no_args_is_help=True, help="Keys of those who call the service: create, list, revoke.")
+policy_app = typer.Typer(no_args_is_help=True, help="The rules in policy.toml.")
+app.add_typer(keys_app, name="keys")
+app.add_typer(policy_app, name="policy")
 out, err = Console(), Console(stderr=True)
 
 Config = Annotated[Path, typer.Option("--config", help="The company's keepwell.toml.")]
@@ -32,6 +42,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for ma
 Model = Annotated[str | None, typer.Option("--model", help="A version or @alias; the champion by default.")]
 AsOf = Annotated[list[datetime], typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC).")]
 Day = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC).")]
+Newest = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC); the newest by default.")
+]
 DEFAULT = Path("keepwell.toml")
 
 
@@ -194,7 +207,8 @@ def rollback(config: Config = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def score(
     as_of: Day,
-    output: Annotated[Path, typer.Option("--out", help="Parquet file.")],
+    output: Annotated[Path | None, typer.Option("--out", help="Parquet file.")] = None,
+    keep: Annotated[bool, typer.Option("--store", help="Keep the run in the store, with actions and alerts.")] = False,
     config: Config = DEFAULT,
     model: Model = None,
     as_json: Json = False,
@@ -203,14 +217,26 @@ def score(
     from serving.book import write
     from training.report import tables
 
-    book = _book(load(config), as_of, model)
-    write(book, output)
+    if not (output or keep):
+        raise typer.BadParameter("say where the scores shall go: --out FILE, --store, or both")
+    settings = load(config)
+    kept = _kept(settings, as_of, model) if keep else None
+    book = kept.scored.book if kept else _book(settings, as_of, model)
+    if output:
+        write(book, output)
     counted = Counter(str(tier) for tier in book["tier"].to_pylist())
     told = {"as_of": as_of, "accounts": len(book), "tiers": counted, "out": output}
+    if kept:
+        told |= {"run": kept.run.id, "is_new": kept.is_new, "alerts": kept.alerts}
 
     def tell() -> None:
         out.print(tables.tiers_of_book(book))
-        out.print(f"{len(book):,} accounts written to {output}")
+        if output:
+            out.print(f"{len(book):,} accounts written to {output}")
+        if kept:
+            out.print(
+                f"Run {kept.run.id} kept: {kept.alerts}." if kept.is_new else f"Run {kept.run.id} was kept before."
+            )
 
     _show(as_json, told, tell)
 
@@ -219,9 +245,7 @@ def score(
 def explain(
     account: str,
     config: Config = DEFAULT,
-    as_of: Annotated[
-        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date; the newest by default.")
-    ] = None,
+    as_of: Newest = None,
     model: Model = None,
     output: Annotated[Path | None, typer.Option("--out", help="A .svg or .png of the waterfall.")] = None,
     as_json: Json = False,
@@ -236,6 +260,104 @@ def explain(
     if output:
         pictures.waterfall(row, output)
         err.print(f"Picture written to {output}")
+
+
+@app.command()
+def serve(
+    config: Config = DEFAULT,
+    host: Annotated[str, typer.Option(help="The address to listen on; this machine alone by default.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+) -> None:
+    """The prediction endpoint and the reviewer's pages, until Ctrl-C."""
+    from serving.service import serve as start
+
+    load(config)
+    err.print(
+        f"Pages and API at [bold]http://{host}:{port}[/bold]; `keepwell keys create` makes a key. Ctrl-C ends it."
+    )
+    raise typer.Exit(_until_stopped(start(config, host, port)))
+
+
+@app.command()
+def forget(account: str, config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Erase an account from the store, and say what was erased. Its raw rows are yours to erase."""
+    from serving.batch import opened_store
+    from serving.store.forget import forget as erase
+
+    with opened_store(load(config)) as store:
+        erased = erase(store, account, at=_now())
+    rows = (
+        ", ".join(f"{number} of {table}" for table, number in erased.items())
+        or "nothing: the store has no such account"
+    )
+    _show(as_json, {"account_id": account, "erased": erased}, lambda: f"Erased from the store: {rows}.")
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    role: Annotated[
+        str, typer.Option(help="read, score, decide or admin; each may do what those before it may.")
+    ] = "read",
+    config: Config = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Make a key. It is shown once; the store keeps a hash of it."""
+    from typing import get_args
+
+    from serving.batch import opened_store
+    from serving.store import keys
+
+    if role not in get_args(keys.Role):
+        raise typer.BadParameter(f"--role must be one of {', '.join(get_args(keys.Role))}")
+    with opened_store(load(config)) as store, store.write() as db:
+        key, token = keys.create(db, name=name, role=role, at=_now())  # type: ignore[arg-type]
+    told = {"id": key.id, "name": name, "role": role, "key": token}
+    _show(as_json, told, lambda: f"Key {key.id} for {name} ({role}), shown this once:\n[bold]{token}[/bold]")
+
+
+@keys_app.command("list")
+def list_keys(config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Every key, with its role and when it was last used; never its secret."""
+    from dataclasses import asdict
+
+    from serving.batch import opened_store
+    from serving.store import keys
+    from training.report import tables
+
+    with opened_store(load(config)) as store, store.read() as db:
+        found = keys.list_keys(db)
+    _show(as_json, [asdict(key) for key in found], lambda: tables.keys(found))
+
+
+@keys_app.command("revoke")
+def revoke_key(key_id: str, config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Make a key worthless, and the page sessions that were begun with it."""
+    from serving.batch import opened_store
+    from serving.store import keys
+
+    with opened_store(load(config)) as store, store.write() as db:
+        if not keys.revoke(db, key_id, at=_now()):
+            raise ServingError(f"there is no key {key_id} to revoke; `keepwell keys list` shows them")
+    _show(as_json, {"id": key_id, "revoked": True}, lambda: f"Key {key_id} is revoked.")
+
+
+@policy_app.command("check")
+def check_policy(
+    config: Config = DEFAULT,
+    as_of: Newest = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """How many accounts each rule would catch on the newest scores, before it goes live."""
+    from dataclasses import asdict
+
+    from serving.batch import preview
+    from training.report import tables
+
+    with _progress() as tell:
+        found = preview(load(config), as_of, model, tell)
+    _show(as_json, asdict(found), lambda: tables.policy_preview(found))
 
 
 @app.command()
@@ -290,6 +412,7 @@ def _train(settings: Settings) -> dict[str, Any]:
     from training import tracking
     from training.report.page import write
     from training.run import as_json as tell_all
+    from training.run import give_evidence
     from training.run import train as run
 
     tracking.reach(settings)
@@ -300,6 +423,7 @@ def _train(settings: Settings) -> dict[str, Any]:
         write(training, page)
         tell("registering", 0, 1)
         told = tell_all(training, None)
+        give_evidence(training.learned.bundle, told)
         told["model_version"] = tracking.register(settings, training.learned.bundle, told, page)
     return told
 
@@ -313,24 +437,35 @@ def _compare(settings: Settings) -> dict[str, Any]:
 
 
 def _book(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
-    from features.engine import open_engine
-    from features.snapshots import midnight, span
-    from features.sources import stage
-    from serving import registry
-    from serving.cold_start import cold_start
-    from serving.daily import score_day
+    from serving.batch import book
 
-    with open_engine(settings.home_dir) as engine, _progress() as tell:
-        tell("reading the sources", 0, 1)
-        staged = stage(settings, engine)
-        version = registry.resolve(settings, model)
-        bundle = cold_start(settings, engine, staged) if version is None else registry.fetch(settings, version)
-        tell("scoring", 0, 1)
-        day = as_of or midnight(span(engine, staged)[1])
-        book = score_day(settings, engine, staged, bundle, day, version=version)
-    if version is None:
+    with _progress() as tell:
+        found = book(settings, as_of, model, tell).book
+    if found["model_version"].null_count:
         err.print("No model is registered yet: health comes from the typical weights, without churn probabilities.")
-    return book
+    return found
+
+
+def _kept(settings: Settings, as_of: datetime | None, model: str | None) -> "Kept":
+    from serving.batch import keep
+
+    with _progress() as tell:
+        return keep(settings, as_of, model, tell)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _until_stopped(process: "Popen[bytes]") -> int:
+    """Wait for a process; Ctrl-C and SIGTERM end it in good order. Its exit code, 0 where we ended it."""
+    signal(SIGTERM, lambda *_: process.terminate())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from training.report.account_tables import tiers_of_book, top_accounts, waterfal
 from training.report.data_tables import catalogue, contract_report, guessed
 from training.report.evidence_tables import evidence
 from training.report.rival_tables import backtest, comparison
+from training.report.service_tables import keys, policy_preview
 
 __all__ = [
     "backtest",
@@ -12,6 +13,8 @@ __all__ = [
     "contract_report",
     "evidence",
     "guessed",
+    "keys",
+    "policy_preview",
     "tiers_of_book",
     "top_accounts",
     "waterfall",

@@ -1,0 +1,169 @@
+"""A scored day under a policy: what each account's score calls for, what moved it, and what is to be told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving import policy as rules
+from serving.book import matrix
+from serving.bundle import Bundle
+from serving.change import Change, Then, changes
+from serving.daily import ScoredDay
+from serving.policy import AlertRun, PastAlert, Policy, Previous, Situation, WarningSign
+from serving.score import score
+from serving.store.scores import Scored, rows_of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Before:
+    """The run before: its moment, the names of its model's features, its scores by account, and past alerts."""
+
+    as_of: datetime | None = None
+    features: tuple[str, ...] = ()
+    scores: Mapping[str, Scored] | None = None
+    alerts: Sequence[PastAlert] = ()
+
+    def of(self, account_id: str) -> Scored | None:
+        """An account's score of then; None for one that had none."""
+        return (self.scores or {}).get(account_id)
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """The book with everything that the policy says of it; lists are in the order of the book."""
+
+    situations: list[Situation]
+    warnings: dict[str, tuple[WarningSign, ...]]
+    rows: list[Scored]
+    alerts: AlertRun
+
+
+def assess(policy: Policy, bundle: Bundle, scored: ScoredDay, before: Before, *, business_model: str) -> Assessed:
+    """Rules applied to a scored day; `bundle` is the model that scored it."""
+    situations = rules.situations(
+        policy,
+        scored.book,
+        features=scored.features,
+        baseline=scored.baseline,
+        business_model=business_model,
+        previous={account: _previous(before, row) for account, row in (before.scores or {}).items()},
+    )
+    warnings = {s.account_id: rules.warning_signs(policy, s) for s in situations}
+    moved = what_moved(bundle, scored, before, _stale(policy, situations))
+    inputs = matrix(bundle, scored.features), matrix(bundle, scored.baseline)
+    rows = [
+        completed(policy, row, situation, warnings[situation.account_id], change, features, baseline)
+        for row, situation, change, features, baseline in zip(
+            rows_of(scored.book, before.scores), situations, moved, *map(_listed, inputs), strict=True
+        )
+    ]
+    return Assessed(situations, warnings, rows, rules.alerts(policy, situations, warnings, before.alerts))
+
+
+def what_moved(bundle: Bundle, scored: ScoredDay, before: Before, stale: frozenset[str]) -> list[Change | None]:
+    """Each account's change of health since the run before; None for accounts that were not in it."""
+    accounts = scored.book["account_id"].to_pylist()
+    known = [i for i, account in enumerate(accounts) if before.of(account)]
+    told: list[Change | None] = [None] * len(accounts)
+    if not known:
+        return told
+    rows = matrix(bundle, scored.features)[known]
+    then = _then(bundle, [before.of(accounts[i]) for i in known], before.features)
+    found = changes(bundle, score(bundle, rows), rows, then, score(bundle, then.rows), stale)
+    for i, change in zip(known, found, strict=True):
+        told[i] = change
+    return told
+
+
+def _then(bundle: Bundle, past: Sequence[Scored | None], names: Sequence[str]) -> Then:
+    """The inputs of then in the order of today's model; a feature that was not kept is unknown."""
+    place = {name: j for j, name in enumerate(names)}
+    rows, scores, health = [], [], []
+    for row in past:
+        assert row is not None
+        held = row.features or []
+        rows.append([held[place[s.name]] if s.name in place and held else None for s in bundle.features])
+        told = row.detail.get("components", {})
+        scores.append([told.get(c, {}).get("score") for c in bundle.health_components])
+        health.append(row.score.health_score)
+    by_component = np.array(scores, dtype=np.float64).T
+    return Then(
+        np.array(rows, dtype=np.float64),
+        dict(zip(bundle.health_components, by_component, strict=True)),
+        np.array(health, dtype=np.float64),
+    )
+
+
+def _previous(before: Before, row: Scored) -> Previous:
+    assert before.as_of is not None
+    renewal = row.score.renewal_at
+    return Previous(
+        as_of=before.as_of,
+        health=row.score.health_score,
+        tier=row.score.tier,
+        churn_probability=row.score.churn_probability,
+        days_to_renewal=None if renewal is None else (renewal - before.as_of).total_seconds() / 86400,
+        warnings={sign["rule"]: sign["severity"] for sign in row.detail.get("warnings", [])},
+    )
+
+
+def _stale(policy: Policy, situations: Sequence[Situation]) -> frozenset[str]:
+    """Components whose data is too old; they are the same for the whole book."""
+    found = rules.freshness(policy, situations[0]) if situations else ()
+    return frozenset(fresh.component for fresh in found if fresh.is_stale)
+
+
+def completed(
+    policy: Policy,
+    row: Scored,
+    situation: Situation,
+    warnings: Sequence[WarningSign],
+    change: Change | None,
+    features: list[float | None],
+    baseline: list[float | None],
+) -> Scored:
+    """A row of the book with the policy's part, its inputs, and what moved it."""
+    risk, top = rules.risk_level(policy, situation), rules.top_drivers(policy, situation)
+    kind, fresh = rules.churn_type(policy, situation), rules.freshness(policy, situation)
+    days = situation.days_to_renewal
+    score_ = replace(
+        row.score,
+        is_stale=any(one.is_stale for one in fresh),
+        risk_level=risk.level,
+        driver=top[0].driver.id if top else None,
+        renewal_at=None if days is None else situation.as_of + timedelta(days=days),
+    )
+    detail: dict[str, Any] = {
+        **row.detail,
+        "risk": {"level": risk.level, "because": list(risk.because)},
+        "policy_drivers": [
+            {
+                **t.driver.model_dump(include={"id", "title", "tactic", "timing", "owners", "success_metrics"}),
+                "log_odds": t.contribution,
+                "because": list(t.because),
+            }
+            for t in top
+        ],
+        "churn_type": None if kind is None else {"type": kind.id, "intent": kind.intent, "strategy": kind.strategy},
+        "actions": [asdict(action) for action in rules.actions(policy, situation, warnings)],
+        "warnings": [asdict(sign) for sign in warnings],
+        "freshness": [asdict(one) for one in fresh],
+    }
+    return replace(
+        row,
+        score=score_,
+        detail=detail,
+        change=None if change is None else change.as_dict(),
+        features=features,
+        baseline=baseline,
+    )
+
+
+def _listed(values: Array) -> list[list[float | None]]:
+    return [[None if np.isnan(x) else x for x in row] for row in values.tolist()]

@@ -1,0 +1,158 @@
+"""One batch run: the book of a day through the policy into the store, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from features.config import Settings
+from features.engine import Engine
+from features.sources import Staged
+from serving.assess import Assessed, Before, assess
+from serving.bundle import Bundle
+from serving.daily import ScoredDay, score_day
+from serving.delivery import Target, enqueue, scored_event
+from serving.policy import Alert, Policy, look_back
+from serving.store import Store, runs, signs
+from serving.store import alerts as alert_log
+from serving.store.outbox import Event
+from serving.store.runs import ModelVersion, NewRun
+from serving.store.scores import Scored
+from serving.store.signs import Sign
+
+COLD_START = "cold-start"
+"""The model version of scores by the typical weights."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run in the store. `is_new`: written by this call; else it was there and nothing was changed, nobody told.
+
+    `alerts` says in a sentence what was told and what waits.
+    """
+
+    scored: ScoredDay
+    run: runs.Run
+    is_new: bool
+    alerts: str
+
+
+def score_and_keep(
+    settings: Settings,
+    engine: Engine,
+    staged: Staged,
+    bundle: Bundle,
+    day: datetime,
+    *,
+    version: str | None,
+    policy: Policy,
+    store: Store,
+    targets: Mapping[str, Target] | None = None,
+    is_shadow: bool = False,
+) -> Kept:
+    """Score the book of a day and keep it with its risk levels, actions, warning signs and alerts, all or nothing.
+
+    The same (day, model, policy) again changes nothing. `targets` are those who are told. A shadow run is kept
+    and not shown, and tells nobody.
+
+    Raises:
+        ServingError: nobody is to be scored on that day, or the store cannot be written.
+    """
+    bundle = replace(bundle, tiers=policy.bands)
+    scored = score_day(settings, engine, staged, bundle, day, version=version)
+    before = run_before(store, policy, day)
+    found = assess(policy, bundle, scored, before, business_model=settings.company.business_model)
+    name = version or COLD_START
+    run = NewRun(
+        as_of=day,
+        model_version=name,
+        policy_digest=policy.digest,
+        scored_at=datetime.now(UTC).replace(tzinfo=None),
+        is_shadow=is_shadow,
+    )
+    with store.write() as db:
+        runs.put_model(db, model_of(bundle, name))
+        written = runs.write_run(db, run, found.rows)
+        if written.is_new and not is_shadow:
+            alert_log.record(db, found.alerts)
+            _keep_signs(db, _signs(found, day), day)
+            enqueue(db, [*_events(found), *(scored_event(row, run) for row in found.rows)], targets or {})
+    return Kept(scored, written.run, written.is_new, found.alerts.told)
+
+
+def run_before(store: Store, policy: Policy, day: datetime) -> Before:
+    """What the store knows of the last run before a day, and of the alerts of the cool-down."""
+    with store.read() as db:
+        past = [run for run in runs.list_runs(db) if run.as_of < day]
+        alerts = alert_log.past(db, since=day - look_back(policy))
+        if not past:
+            return Before(alerts=alerts)
+        model = runs.model(db, past[-1].model_version)
+        names = tuple(spec["name"] for spec in model.about["features"]) if model else ()
+        return Before(past[-1].as_of, names, runs.before(db, day), alerts)
+
+
+def model_of(bundle: Bundle, version: str) -> ModelVersion:
+    """What readers of the store ask of the model that scored."""
+    trained = bundle.about.get("trained_at")
+    return ModelVersion(
+        version=version,
+        digest=bundle.digest,
+        trained_at=datetime.fromisoformat(trained).replace(tzinfo=None) if trained else None,
+        horizon_days=bundle.about.get("horizon_days"),
+        about={
+            **bundle.about,
+            "features": [asdict(spec) for spec in bundle.features],
+            "weights": dict(bundle.weights),
+            "health_components": list(bundle.health_components),
+            "tiers": [asdict(tier) for tier in bundle.tiers],
+        },
+    )
+
+
+def _keep_signs(db: Connection, found: Sequence[Sign], day: datetime) -> None:
+    """Raise what is new, close what no longer holds; an open sign that still holds keeps its deadline."""
+    open_ = {(sign.account_id, sign.rule): sign.id for sign in signs.list_open(db)}
+    holding = {(sign.account_id, sign.rule) for sign in found}
+    signs.raise_all(db, [sign for sign in found if (sign.account_id, sign.rule) not in open_])
+    for what, number in open_.items():
+        if what not in holding:
+            signs.close(db, number, at=day, by="run")
+
+
+def _signs(found: Assessed, day: datetime) -> list[Sign]:
+    return [
+        Sign(
+            account_id=sign.account_id,
+            rule=sign.rule,
+            at=day,
+            severity=sign.severity,
+            text=sign.text,
+            response={"play": sign.play, "owner": sign.owner, "due_in_hours": sign.due_in_hours},
+            due_at=day + timedelta(hours=sign.due_in_hours),
+        )
+        for warnings in found.warnings.values()
+        for sign in warnings
+    ]
+
+
+def _events(found: Assessed) -> list[Event]:
+    by_account = {row.account_id: row for row in found.rows}
+    return [_event(alert, by_account.get(alert.account_id or "")) for alert in found.alerts.sent]
+
+
+def _event(alert: Alert, row: Scored | None) -> Event:
+    """What a receiver is told: the alert, the account as it stands, and how it stood before."""
+    told = {name: value for name, value in asdict(alert).items() if name not in ("attributes", "previous_attributes")}
+    return Event(
+        kind=alert.kind,
+        account_id=alert.account_id,
+        body={
+            "alert": told,
+            "object": dict(alert.attributes) if row is None else asdict(row.score),
+            "previous_attributes": dict(alert.previous_attributes),
+        },
+        created_at=alert.at,
+        dedupe_key=f"{alert.key}@{alert.at:%Y-%m-%dT%H:%M}",
+    )

@@ -1,0 +1,41 @@
+"""What runs and rules look like in the terminal: keys of the service, and what a policy would do."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.text import Text
+
+from serving.policy import Preview
+from serving.store.keys import ApiKey
+from training.report.layout import bullets, section, table
+from training.report.words import UNKNOWN, count, number, percent
+
+
+def keys(found: Sequence[ApiKey]) -> RenderableType:
+    """Each key with its role; never its secret."""
+    if not found:
+        return Text("There are no keys yet; `keepwell keys create NAME --role read` makes one.")
+    rows = table("id", "name", "role", "created", "last used", "state")
+    for key in found:
+        last = UNKNOWN if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}"
+        state = "in use" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
+        rows.add_row(key.id, escape(key.name), key.role, f"{key.created_at:%Y-%m-%d}", last, state)
+    return rows
+
+
+def policy_preview(found: Preview) -> RenderableType:
+    """How much of the book each rule catches, how many alerts that makes, and what somebody should look at."""
+    rows = table("rule", "", "accounts>", "share>", "value at risk>")
+    for row in found.rows:
+        if row.not_applicable:
+            rows.add_row(
+                row.rule, escape(f"{row.title} (not applicable: {row.not_applicable})"), "", "", "", style="dim"
+            )
+            continue
+        at_risk = UNKNOWN if row.value_at_risk is None else number(row.value_at_risk, 0)
+        rows.add_row(row.rule, escape(row.title), f"{row.accounts:,}", percent(row.share), at_risk)
+    a_day = "" if found.alerts_a_day is None else f", {number(found.alerts_a_day, 1)} a day"
+    told = f"{count(found.alerts_in_this_run, 'alert')} in this run{a_day}; {found.always_sent} whatever the budget of "
+    shown = [*section("What each rule catches", rows), Text(f"{told}{found.daily_budget} a day.")]
+    return Group(*shown, *(section("Look at this", bullets(found.problems)) if found.problems else []))
