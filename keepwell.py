@@ -33,7 +33,9 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Keys of those who call the service: create, list, revoke.")
 policy_app = typer.Typer(no_args_is_help=True, help="The rules in policy.toml.")
+deliveries_app = typer.Typer(no_args_is_help=True, help="What was told to other systems: list, replay, ping.")
 app.add_typer(keys_app, name="keys")
+app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(policy_app, name="policy")
 out, err = Console(), Console(stderr=True)
 
@@ -42,6 +44,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for ma
 Model = Annotated[str | None, typer.Option("--model", help="A version or @alias; the champion by default.")]
 AsOf = Annotated[list[datetime], typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC).")]
 Day = Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC).")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 Newest = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC); the newest by default.")
 ]
@@ -220,7 +223,7 @@ def score(
     if not (output or keep):
         raise typer.BadParameter("say where the scores shall go: --out FILE, --store, or both")
     settings = load(config)
-    kept = _kept(settings, as_of, model) if keep else None
+    kept = _kept(settings, [as_of], model)[0] if keep else None
     book = kept.scored.book if kept else _book(settings, as_of, model)
     if output:
         write(book, output)
@@ -266,7 +269,7 @@ def explain(
 def serve(
     config: Config = DEFAULT,
     host: Annotated[str, typer.Option(help="The address to listen on; this machine alone by default.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    port: Port = 3000,
 ) -> None:
     """The prediction endpoint and the reviewer's pages, until Ctrl-C."""
     from serving.service import serve as start
@@ -342,6 +345,58 @@ def revoke_key(key_id: str, config: Config = DEFAULT, as_json: Json = False) -> 
     _show(as_json, {"id": key_id, "revoked": True}, lambda: f"Key {key_id} is revoked.")
 
 
+@deliveries_app.command("list")
+def list_deliveries(
+    config: Config = DEFAULT,
+    target: Annotated[str | None, typer.Option(help="Only those to this target.")] = None,
+    status: Annotated[str | None, typer.Option(help="pending, delivered or dead.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The delivery log, newest first, with what came back."""
+    from dataclasses import asdict
+    from typing import get_args
+
+    from serving.batch import opened_store
+    from serving.delivery import listing
+    from serving.store.outbox import Status
+    from training.report import tables
+
+    if status not in (None, *get_args(Status)):
+        raise typer.BadParameter(f"--status must be one of {', '.join(get_args(Status))}")
+    with opened_store(load(config)) as store, store.read() as db:
+        found = listing(db, status=status, target=target)  # type: ignore[arg-type]
+    _show(as_json, [asdict(line) for line in found], lambda: tables.deliveries(found))
+
+
+@deliveries_app.command("replay")
+def replay_deliveries(
+    config: Config = DEFAULT,
+    target: Annotated[str | None, typer.Option(help="Only those to this target.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try dead deliveries again, as if they were new."""
+    from serving.batch import opened_store
+    from serving.delivery import replay
+
+    with opened_store(load(config)) as store, store.write() as db:
+        number = replay(db, at=_now(), target=target)
+    _show(as_json, {"replayed": number}, lambda: f"{number} dead deliveries wait to be sent again.")
+
+
+@deliveries_app.command("ping")
+def ping_target(target: str, config: Config = DEFAULT, as_json: Json = False) -> None:
+    """Send a test to a target now, and say what came back."""
+    from dataclasses import asdict
+
+    from serving.batch import ping
+    from training.report import tables
+
+    line = ping(load(config), target)
+    _show(as_json, asdict(line), lambda: tables.deliveries([line]))
+    if line.status != "delivered":
+        raise typer.Exit(1)
+
+
 @policy_app.command("check")
 def check_policy(
     config: Config = DEFAULT,
@@ -384,10 +439,12 @@ def report(
 def demo(
     which: Annotated[str, typer.Argument(help="saas (simulated) or grocery (real).")] = "saas",
     folder: Annotated[Path | None, typer.Option("--folder", help="Where; a fresh folder by default.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve its pages and API, until Ctrl-C.")] = False,
+    port: Port = 3000,
     as_json: Json = False,
 ) -> None:
     """End to end in a fresh folder: evidence, tiers of the book, and the ten accounts with most value at risk."""
-    from training.demo import prepare
+    from training.demo import prepare, weeks_until
     from training.report import tables
 
     settings, last = prepare(which, folder)
@@ -397,13 +454,15 @@ def demo(
 
     if compared["promote"]:
         tracking.promote(settings, compared["challenger"], reasons=compared["reasons"], forced_because=None)
-    book = _book(settings, last, told["model_version"])
+    book = _kept(settings, weeks_until(last), told["model_version"])[-1].scored.book
 
     def tell_all() -> None:
         out.print(tables.evidence(told), tables.tiers_of_book(book), tables.top_accounts(book, 10))
         out.print(f"Everything is in {settings.root}; go on there with `keepwell explain`, `keepwell report`.")
 
     _show(as_json, told, tell_all)
+    if serve:
+        _show_pages(settings, port)
 
 
 def _train(settings: Settings) -> dict[str, Any]:
@@ -446,11 +505,24 @@ def _book(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
     return found
 
 
-def _kept(settings: Settings, as_of: datetime | None, model: str | None) -> "Kept":
+def _kept(settings: Settings, days: list[datetime], model: str | None) -> "list[Kept]":
     from serving.batch import keep
 
     with _progress() as tell:
-        return keep(settings, as_of, model, tell)
+        return keep(settings, days, model, tell)
+
+
+def _show_pages(settings: Settings, port: int) -> None:
+    """Serve a demonstration, with a key to enter."""
+    from serving.batch import opened_store
+    from serving.service import HOST
+    from serving.service import serve as start
+    from serving.store import keys
+
+    with opened_store(settings) as store, store.write() as db:
+        _, token = keys.create(db, name="demo", role="decide", at=_now())
+    err.print(f"\nPages and API: [bold]http://{HOST}:{port}[/bold]\nKey: [bold]{token}[/bold]\nCtrl-C ends it.")
+    raise typer.Exit(_until_stopped(start(settings.root / "keepwell.toml", HOST, port)))
 
 
 def _now() -> datetime:

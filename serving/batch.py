@@ -1,6 +1,7 @@
 """What the command line does with one day's book: from a configuration to scores, a kept run, or a policy's preview."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +16,11 @@ from serving.assess import assess
 from serving.bundle import Bundle
 from serving.cold_start import cold_start
 from serving.daily import ScoredDay, score_day
-from serving.delivery import read_targets
+from serving.delivery import Line, Outside, check_secrets, read_targets
+from serving.delivery import ping as send_test
+from serving.delivery.loop import utc_now
+from serving.delivery.sending import new_client, sender
+from serving.errors import ServingError
 from serving.policy import Policy, Preview
 from serving.run import Kept, run_before, score_and_keep
 from serving.store import Store, open_store
@@ -35,20 +40,23 @@ class Ready:
     policy: Policy
     bundle: Bundle
     version: str | None
-    day: datetime
 
-    def score(self) -> ScoredDay:
-        """The day's book."""
-        return score_day(self.settings, self.engine, self.staged, self.bundle, self.day, version=self.version)
+    @property
+    def newest(self) -> datetime:
+        """The last midnight in the data."""
+        return midnight(span(self.engine, self.staged)[1])
+
+    def score(self, day: datetime | None) -> ScoredDay:
+        """A day's book; None for the newest day in the data."""
+        return score_day(self.settings, self.engine, self.staged, self.bundle, day or self.newest, version=self.version)
 
 
 @contextmanager
-def ready(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> Iterator[Ready]:
-    """Everything a day is scored with.
+def ready(settings: Settings, model: str | None, tell: Stage) -> Iterator[Ready]:
+    """Everything that days are scored with.
 
     Args:
         settings: the company.
-        as_of: the day; None for the newest in the data.
         model: a version or @alias; None for the champion, else the challenger, else the typical weights.
         tell: progress.
     """
@@ -59,39 +67,60 @@ def ready(settings: Settings, as_of: datetime | None, model: str | None, tell: S
         version = registry.resolve(settings, model)
         bundle = cold_start(settings, engine, staged) if version is None else registry.fetch(settings, version)
         tell("scoring", 0, 1)
-        day = as_of or midnight(span(engine, staged)[1])
-        yield Ready(settings, engine, staged, policy, replace(bundle, tiers=policy.bands), version, day)
+        yield Ready(settings, engine, staged, policy, replace(bundle, tiers=policy.bands), version)
 
 
 def book(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> ScoredDay:
-    """Score a day's book."""
-    with ready(settings, as_of, model, tell) as now:
-        return now.score()
+    """Score a day's book; None for the newest day in the data."""
+    with ready(settings, model, tell) as now:
+        return now.score(as_of)
 
 
-def keep(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> Kept:
-    """Score a day's book and keep it in the store, with everything that follows from it."""
+def keep(settings: Settings, days: Sequence[datetime], model: str | None, tell: Stage) -> list[Kept]:
+    """Score the books of some days, in this order, and keep them in the store with everything that follows."""
     targets = read_targets(settings.delivery, settings.root)
-    with ready(settings, as_of, model, tell) as now, opened_store(settings) as store:
-        return score_and_keep(
-            settings,
-            now.engine,
-            now.staged,
-            now.bundle,
-            now.day,
-            version=now.version,
-            policy=now.policy,
-            store=store,
-            targets=targets,
-        )
+    kept = []
+    with ready(settings, model, tell) as now, opened_store(settings) as store:
+        for done, day in enumerate(days):
+            tell("scoring", done, len(days))
+            kept.append(
+                score_and_keep(
+                    settings,
+                    now.engine,
+                    now.staged,
+                    now.bundle,
+                    day,
+                    version=now.version,
+                    policy=now.policy,
+                    store=store,
+                    targets=targets,
+                )
+            )
+    return kept
 
 
 def preview(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> Preview:
     """What the policy would do to a day's book."""
-    with ready(settings, as_of, model, tell) as now, opened_store(settings) as store:
-        before, scored = run_before(store, now.policy, now.day), now.score()
+    with ready(settings, model, tell) as now, opened_store(settings) as store:
+        day = as_of or now.newest
+        before, scored = run_before(store, now.policy, day), now.score(day)
         found = assess(now.policy, now.bundle, scored, before, business_model=settings.company.business_model)
         return rules.preview(now.policy, found.situations)
+
+
+def ping(settings: Settings, name: str) -> Line:
+    """Send a test to a target now.
+
+    Raises:
+        ServingError: there is no such target, or its secrets are missing.
+    """
+    targets = read_targets(settings.delivery, settings.root)
+    if name not in targets:
+        known = ", ".join(targets) or "none is configured; see [delivery.targets.NAME]"
+        raise ServingError(f"{name} is no delivery target; there is {known}")
+    check_secrets([targets[name]], os.environ)
+    with opened_store(settings) as store, new_client() as client:
+        return send_test(store, targets[name], Outside(utc_now, sender(client), os.environ))
 
 
 @contextmanager

@@ -176,9 +176,13 @@ def test_the_scored_book_adds_up(company, life):
     book = pq.read_table(company / "book.parquet").to_pylist()
     assert len(book) > 100
     for row in book:
-        low, high = row["churn_probability_low"] - 1e-9, row["churn_probability_high"] + 1e-9
-        assert 0 <= low + 1e-9 <= high <= 1 + 1e-9
-        assert low <= row["churn_probability"] <= high
+        low, high = row["churn_probability_low"], row["churn_probability_high"]
+        assert (low is None) == (high is None)
+        if low is not None:
+            assert 0 <= low <= high <= 1
+            assert low - 1e-9 <= row["churn_probability"] <= high + 1e-9
+        moved = sum(driver["log_odds"] for driver in row["drivers"])
+        assert row["intercept"] + moved == pytest.approx(row["log_odds"], abs=1e-9)
         points = [row[f"{c}_points"] for c in ("usage", "feedback", "support", "relationship")]
         assert sum(points) == pytest.approx(row["health_score"])
 

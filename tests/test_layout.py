@@ -59,7 +59,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path):
     assert {name.split("/")[0] for name in names} - {"keepwell-0.1.0.dist-info"} == {*PACKAGES, "keepwell.py"}
     assert "training/examples/grocery.toml" in names
     shipped = {Path(name).suffix for name in names if "dist-info" not in name}
-    assert shipped <= {".py", ".toml", ".j2", ".css", ".js", ".typed", ".json"}
+    assert shipped <= {".py", ".toml", ".html", ".j2", ".css", ".js", ".svg", ".json"}
 
 
 def test_an_editable_installation_reads_this_checkout(tmp_path):

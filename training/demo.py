@@ -10,6 +10,7 @@ from features.config import Settings, load
 from features.synthetic import simulate, write
 from training.errors import EvidenceError
 
+WEEKS = 6
 GROCERY_LAST = datetime(2017, 12, 24)
 """Four weeks after the last test snapshot: the book that a reviewer would open next."""
 
@@ -34,6 +35,11 @@ def prepare(which: str, folder: Path | None) -> tuple[Settings, datetime]:
             shutil.copy(_example("grocery"), home / "keepwell.toml")
             return load(home / "keepwell.toml"), GROCERY_LAST
     raise EvidenceError(f"there is no demonstration {which!r}; choose saas or grocery")
+
+
+def weeks_until(last: datetime) -> list[datetime]:
+    """The days whose books a demonstration keeps: `last`, and the same weekday of the weeks before."""
+    return [last - timedelta(weeks=before) for before in reversed(range(WEEKS))]
 
 
 def _example(name: str) -> Path:

@@ -9,7 +9,7 @@ In the order in which an event meets them: `targets` (who is told), `events` (wh
 from serving.delivery.deliver import Counts, deliver_due
 from serving.delivery.desk import Line, listing, ping, replay, target_states
 from serving.delivery.events import enqueue, scored_event
-from serving.delivery.loop import run_deliverer
+from serving.delivery.loop import delivering, run_deliverer
 from serving.delivery.signing import sign, verify
 from serving.delivery.targets import Target, check_secrets, read_targets
 from serving.delivery.tries import Outside
@@ -21,6 +21,7 @@ __all__ = [
     "Target",
     "check_secrets",
     "deliver_due",
+    "delivering",
     "enqueue",
     "listing",
     "ping",

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Thread
 
 from serving.delivery.deliver import Counts, deliver_due
 from serving.delivery.desk import target_states
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 
 REST_SECONDS = 2.0
 """Between two looks into an outbox in which nothing was to be done."""
+
+
+STOP_SECONDS = 15.0
+"""How long to wait at the end for a call that is under way; a lease frees what is left."""
 
 
 def utc_now() -> datetime:
@@ -55,6 +60,21 @@ def run_deliverer(
             taken = _round(store, targets, clock, send or sender(client), environ, told)
             if not taken:
                 stop.wait(rest_seconds)
+
+
+@contextmanager
+def delivering(store: Store, targets: Mapping[str, Target]) -> Iterator[None]:
+    """While it is open, a thread delivers; without targets there is none."""
+    stop = Event()
+    thread = Thread(target=run_deliverer, args=(store, targets, stop), name="deliverer", daemon=True)
+    if targets:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if targets:
+            thread.join(timeout=STOP_SECONDS)
 
 
 def _round(

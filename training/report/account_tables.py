@@ -79,7 +79,9 @@ def _head(row: Row) -> RenderableType:
 
 def _probability(row: Row) -> str:
     value, low, high = (row[f"churn_probability{end}"] for end in ("", "_low", "_high"))
-    return UNKNOWN if value is None else f"{percent(value)} ({number(100 * low, 1)}-{number(100 * high, 1)} %)"
+    if value is None or low is None or high is None:  # a model served as it is, without calibration, has no interval
+        return UNKNOWN if value is None else percent(value)
+    return f"{percent(value)} ({number(100 * low, 1)}-{number(100 * high, 1)} %)"
 
 
 def _signals(row: Row) -> list[RenderableType]:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
+from serving.delivery import Line
 from serving.policy import Preview
 from serving.store.keys import ApiKey
 from training.report.layout import bullets, section, table
@@ -21,6 +22,18 @@ def keys(found: Sequence[ApiKey]) -> RenderableType:
         last = UNKNOWN if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}"
         state = "in use" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
         rows.add_row(key.id, escape(key.name), key.role, f"{key.created_at:%Y-%m-%d}", last, state)
+    return rows
+
+
+def deliveries(found: Sequence[Line]) -> RenderableType:
+    """Each delivery with its state and what came back last."""
+    if not found:
+        return Text("Nothing was sent or waits to be sent.")
+    rows = table("id>", "to", "what", "account", "state", "tries>", "answer")
+    for line in found:
+        answer = escape(line.last_response[:60]) or UNKNOWN
+        account = escape(line.account_id or UNKNOWN)
+        rows.add_row(str(line.id), escape(line.target), line.type, account, line.status, str(len(line.tries)), answer)
     return rows
 
 

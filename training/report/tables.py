@@ -4,13 +4,14 @@ from training.report.account_tables import tiers_of_book, top_accounts, waterfal
 from training.report.data_tables import catalogue, contract_report, guessed
 from training.report.evidence_tables import evidence
 from training.report.rival_tables import backtest, comparison
-from training.report.service_tables import keys, policy_preview
+from training.report.service_tables import deliveries, keys, policy_preview
 
 __all__ = [
     "backtest",
     "catalogue",
     "comparison",
     "contract_report",
+    "deliveries",
     "evidence",
     "guessed",
     "keys",
