@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check notebooks evidence slow bench lock clean
+.PHONY: help install demo test check browser screenshots notebooks evidence slow bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,8 +21,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(INSTALLED)
 
-demo: $(INSTALLED) ## the main job on a simulated company: evidence, tiers, accounts at risk (about 2 minutes)
-	$(BIN)/keepwell demo saas
+demo: $(INSTALLED) ## the main job on a simulated company, then its pages and API until Ctrl-C (about 2 minutes)
+	$(BIN)/keepwell demo saas --serve
 
 test: $(INSTALLED) ## lint, types, import rules and the whole test suite (under 15 minutes)
 	$(BIN)/ruff check .
@@ -37,6 +37,15 @@ check: $(INSTALLED) ## only lint, types and import rules (a minute)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+browser: ## Chromium from Debian's or Ubuntu's packages, which the browser tests drive (they are skipped without)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "install Chromium with your system's package manager"; exit 1; }; \
+	  root=""; [ "$$(id -u)" = 0 ] || root=sudo; \
+	  $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium; }
+
+screenshots: $(INSTALLED) ## pictures of every page, wide and narrow, light and dark, in .keepwell/screenshots (a minute)
+	KEEPWELL_SCREENSHOTS=.keepwell/screenshots $(BIN)/python -m pytest -q tests/browser
+
 notebooks: $(INSTALLED) ## run the notebooks and save them, executed, under .keepwell/notebooks (3 minutes)
 	KEEPWELL_NOTEBOOKS_OUT=.keepwell/notebooks $(BIN)/python -m pytest -q tests/test_notebooks.py
 
@@ -46,8 +55,10 @@ evidence: $(INSTALLED) ## train on the real data sets and print their evidence (
 slow: $(INSTALLED) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
 	$(BIN)/python -m pytest -q -n 2 -m slow
 
-bench: $(INSTALLED) ## features against a pandas group-by and a bare scan (5 minutes)
-	$(BIN)/python benchmarks/features.py
+bench: $(INSTALLED) ## features, explanations and the endpoint, each against its control (15 minutes)
+	$(BIN)/python -P benchmarks/features.py
+	$(BIN)/python -P benchmarks/explain.py
+	$(BIN)/python -P benchmarks/endpoint.py
 
 lock: $(INSTALLED) ## resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \

@@ -173,8 +173,6 @@ def amount(spec: FeatureSpec, value: float) -> str:
             return "yes" if value else "no"
         case "money" | "money a month":
             return f"{value:,.0f}" + (" a month" if spec.unit.endswith("month") else "")
-        case "times":
-            return f"{value:.1f} times"
     number = f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.1f}"
     return f"{number} {spec.unit.removesuffix('s') if number == '1' else spec.unit}"
 

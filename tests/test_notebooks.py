@@ -16,8 +16,8 @@ def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=nbformat.NO_CONVERT)
 
 
-def test_all_three_are_there() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_signals", "02_leakage", "03_model_review"]
+def test_all_four_are_there() -> None:
+    assert [path.stem for path in NOTEBOOKS] == ["01_signals", "02_leakage", "03_model_review", "04_driver_review"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
