@@ -1,7 +1,7 @@
 """A scored day under a policy: what each account's score calls for, what moved it, and what is to be told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import policy as rules
-from serving.book import matrix
+from serving.book import ScoredDay, matrix
 from serving.bundle import Bundle
 from serving.change import Change, Then, changes
-from serving.daily import ScoredDay
 from serving.policy import AlertRun, PastAlert, Policy, Previous, Situation, WarningSign
 from serving.score import score
+from serving.store.records import row_of
 from serving.store.scores import Scored, rows_of
 
 Array = NDArray[np.float64]
@@ -151,9 +151,9 @@ def completed(
             for t in top
         ],
         "churn_type": None if kind is None else {"type": kind.id, "intent": kind.intent, "strategy": kind.strategy},
-        "actions": [asdict(action) for action in rules.actions(policy, situation, warnings)],
-        "warnings": [asdict(sign) for sign in warnings],
-        "freshness": [asdict(one) for one in fresh],
+        "actions": [row_of(action) for action in rules.actions(policy, situation, warnings)],
+        "warnings": [row_of(sign) for sign in warnings],
+        "freshness": [row_of(one) for one in fresh],
     }
     return replace(
         row,

@@ -13,9 +13,10 @@ from features.sources import Staged, stage
 from serving import policy as rules
 from serving import registry
 from serving.assess import assess
+from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.cold_start import cold_start
-from serving.daily import ScoredDay, score_day
+from serving.daily import score_day
 from serving.delivery import Line, Outside, check_secrets, read_targets
 from serving.delivery import ping as send_test
 from serving.delivery.loop import utc_now

@@ -1,6 +1,6 @@
 """The scored book: one row an account with everything a reader or a system needs, and that adds up."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,19 @@ REASON = pa.struct(
     ]
 )
 DRIVER = pa.struct([("component", pa.string()), ("signal", pa.string()), ("log_odds", pa.float64())])
+
+
+@dataclass(frozen=True)
+class ScoredDay:
+    """A scored book (see `score_book`), riskiest value first, and what it was scored from.
+
+    `features` and `baseline` (the accounts' own usual values) hold account_id and the bundle's features, in the
+    order of the book.
+    """
+
+    book: pa.Table
+    features: pa.Table
+    baseline: pa.Table
 
 
 def score_book(

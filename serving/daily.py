@@ -1,6 +1,5 @@
 """Score the book as of one day: from staged sources to the scored table."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,7 +13,7 @@ from features.config import Settings
 from features.contracts import SOURCES
 from features.engine import Engine
 from features.sources import Staged
-from serving.book import matrix, score_book
+from serving.book import ScoredDay, matrix, score_book
 from serving.bundle import Bundle
 from serving.errors import ServingError
 
@@ -28,19 +27,6 @@ COMPONENT_SOURCES = {
     "relationship": ("touchpoints",),
     "commercial": ("subscriptions", "invoices"),
 }
-
-
-@dataclass(frozen=True)
-class ScoredDay:
-    """A scored book (see `book.score_book`), riskiest value first, and what it was scored from.
-
-    `features` and `baseline` (the accounts' own usual values) hold account_id and the bundle's features, in the
-    order of the book.
-    """
-
-    book: pa.Table
-    features: pa.Table
-    baseline: pa.Table
 
 
 def score_day(

@@ -56,7 +56,7 @@ def signals(bundle: Bundle) -> Signals:
 
 
 def reasons(
-    bundle: Bundle, scores: Scores, rows: Array, baseline: Array, peers: NDArray[np.str_]
+    bundle: Bundle, scores: Scores, rows: Array, baseline: Array, peers: NDArray[np.str_] | None
 ) -> list[list[Reason]]:
     """For each row the signals that raise its risk most, then the one that lowers it most; none at a cold start.
 
@@ -65,13 +65,14 @@ def reasons(
         scores: of the rows.
         rows: feature values (n, features).
         baseline: the accounts' own usual values (n, features), NaN where there is no past.
-        peers: the segment of each row; segments below 30 rows are compared with the whole book.
+        peers: the segment of each row; segments below 30 rows are compared with the whole book. None: the rows are
+            not the book, and no peers are named.
     """
     if scores.drivers.shape[1] == 0:
         return [[] for _ in rows]
     known = signals(bundle)
     moved = known.contributions(scores.drivers)
-    percentile = peer_percentiles(rows, peers)
+    percentile = np.full(rows.shape, np.nan) if peers is None else peer_percentiles(rows, peers)
     return [_row_reasons(bundle, known, scores, rows, baseline, percentile, moved, i) for i in range(len(rows))]
 
 

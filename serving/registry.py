@@ -1,12 +1,22 @@
-"""Reading MLflow's registry: which version is champion or challenger, and its bundle on disk. Writes nothing."""
+"""Reading MLflow's registry: which version is champion or challenger, and its bundle on disk. Writes nothing.
 
+`python -m serving.registry --config keepwell.toml` follows the champion for a process that must not import MLflow.
+"""
+
+import json
 import os
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from features.config import Settings
+from features.config import load as load_settings
+from features.errors import SourceError
 from features.sources.remote import without_secret
 from serving.bundle import Bundle, load
 from serving.errors import ServingError
@@ -70,6 +80,15 @@ def fetch(settings: Settings, version: str) -> Bundle:
     Raises:
         ServingError: there is no such version, or its artifacts cannot be read.
     """
+    return load(fetch_folder(settings, version)[0])
+
+
+def fetch_folder(settings: Settings, version: str) -> tuple[Path, str]:
+    """The folder of a registered version's bundle, copied to `home` once, and the MLflow run that made it.
+
+    Raises:
+        ServingError: there is no such version, or its artifacts cannot be read.
+    """
     from mlflow.exceptions import MlflowException  # takes seconds; only commands that need it pay
 
     name = settings.tracking.model_name
@@ -80,7 +99,7 @@ def fetch(settings: Settings, version: str) -> Bundle:
             _download(settings, found.run_id, folder)
     except MlflowException as error:
         raise ServingError(f"model {name} version {version} cannot be fetched: {error}") from error
-    return load(folder)
+    return folder, str(found.run_id)
 
 
 def resolve(settings: Settings, wanted: str | None) -> str | None:
@@ -107,3 +126,81 @@ def _download(settings: Settings, run_id: str, folder: Path) -> None:
     for file in ("model.txt", "bundle.json"):
         (partial / file).write_bytes((fetched / file).read_bytes())
     partial.rename(folder)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What the follower tells, a JSON object a line: a version and its folder, that there is none, or an error."""
+
+    version: str | None = None
+    folder: str | None = None
+    run_id: str | None = None
+    error: str | None = None
+
+
+def follow(settings: Settings, tell: Callable[[Champion], None], *, stop: Event, every_seconds: float = 5.0) -> None:
+    """Tell the champion at once, again whenever the alias moves, and errors as they come and go; until `stop`."""
+    last: Champion | None = None
+    while not stop.is_set():
+        found = _champion(settings, last)
+        if found != last:
+            tell(found)
+            last = found
+        stop.wait(every_seconds)
+
+
+def _champion(settings: Settings, last: Champion | None) -> Champion:
+    try:
+        with answering(settings):
+            version = version_of(settings, CHAMPION)
+            if version is None or (last and version == last.version):
+                return last if version is not None and last else Champion()
+            folder, run_id = proven_folder(settings, version)
+            return Champion(version, str(folder), run_id)
+    except ServingError as error:
+        return Champion(error=str(error))
+
+
+def proven_folder(settings: Settings, version: str) -> tuple[Path, str]:
+    """As `fetch_folder`; a copy that is damaged is made again, once.
+
+    Raises:
+        ServingError: the bundle is damaged where it is registered too.
+    """
+    folder, run_id = fetch_folder(settings, version)
+    try:
+        load(folder)
+    except ServingError:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder, run_id = fetch_folder(settings, version)
+        load(folder)
+    return folder, run_id
+
+
+def main(arguments: list[str]) -> int:
+    """Follow the champion until standard input ends, which it does when the parent process does."""
+    stop = Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        stop.set()
+
+    def tell(champion: Champion) -> None:
+        sys.stdout.write(json.dumps(asdict(champion)) + "\n")
+        sys.stdout.flush()
+
+    try:
+        settings = load_settings(Path(arguments[arguments.index("--config") + 1]))
+    except (SourceError, ValueError, IndexError) as error:
+        tell(Champion(error=f"serving.registry --config FILE: {error}"))
+        return 2
+    Thread(target=wait, daemon=True).start()
+    try:
+        follow(settings, tell, stop=stop)
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

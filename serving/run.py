@@ -10,8 +10,9 @@ from features.config import Settings
 from features.engine import Engine
 from features.sources import Staged
 from serving.assess import Assessed, Before, assess
+from serving.book import ScoredDay
 from serving.bundle import Bundle
-from serving.daily import ScoredDay, score_day
+from serving.daily import score_day
 from serving.delivery import Target, enqueue, scored_event
 from serving.policy import Alert, Policy, look_back
 from serving.store import Store, runs, signs

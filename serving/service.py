@@ -1,0 +1,176 @@
+"""The service: BentoML starts it, our application answers everything.
+
+    KEEPWELL_CONFIG=keepwell.toml bentoml serve serving.service:Keepwell
+
+BentoML's own addresses (`/metrics`, `/docs.json`, `/schema.json`, its probes and index page) are open to everybody, so
+they are not reached: the application stands before them, as middleware, and has its own. Nothing is opened at import.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from subprocess import Popen
+from typing import TYPE_CHECKING, Any
+
+import bentoml
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.routing import BaseRoute
+
+    from serving.api import Context, Limits
+
+CONFIG, BUNDLE = "KEEPWELL_CONFIG", "KEEPWELL_BUNDLE"
+HOST, PORT = "127.0.0.1", 3000
+QUIET = {"BENTOML_DO_NOT_TRACK": "True", "OTEL_SDK_DISABLED": "true"}
+LIMITS = {"KEEPWELL_REQUESTS_PER_SECOND": "per_second", "KEEPWELL_CONCURRENCY": "running"}
+
+
+class Before:
+    """ASGI middleware that answers every request itself and starts and stops with what it stands before."""
+
+    def __init__(self, app: ASGIApp, build: "Callable[[], Starlette]") -> None:
+        self.app, self._build = app, build
+        self._ours: Starlette | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; or, for the lifespan, open our application around BentoML's."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif self._ours is not None:
+            await self._ours({**scope, "app": self._ours}, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            ours = self._build()
+            opened = ours.router.lifespan_context(ours)
+            await opened.__aenter__()
+        except Exception as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": f"Keepwell cannot start: {error}"})
+            return
+        self._ours = ours
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            await opened.__aexit__(None, None, None)
+
+
+def build() -> "Starlette":
+    """The application for KEEPWELL_CONFIG; from now on this process keeps the trainer's tools out."""
+    from serving.lean import keep_out
+
+    keep_out()
+    from serving.api import create_app
+
+    config = Path(os.environ.get(CONFIG, "keepwell.toml"))
+    return create_app(lambda: opened(config), pages=pages())
+
+
+@contextmanager
+def opened(config: Path) -> "Iterator[Context]":
+    """Everything a request may use, from the configuration: store, policy, secret, and the model that is followed.
+
+    With KEEPWELL_BUNDLE, a bundle's folder, that model is served and MLflow is not asked.
+
+    Raises:
+        SourceError, ServingError: the configuration, the policy, the store or the bundle cannot be used.
+    """
+    from features.config import load
+    from serving.api import Facts, ModelHolder, open_context
+    from serving.api.access import secret_of
+    from serving.api.context import utc_now
+    from serving.api.follower import Follower, command
+    from serving.delivery import check_secrets, delivering, read_targets
+    from serving.errors import ServingError
+    from serving.policy import load as load_policy
+    from serving.store import open_store
+    from serving.store.address import store_url
+
+    settings = load(config)
+    policy = load_policy(settings.policy_file)
+    facts = Facts(settings.company.name, settings.company.business_model, settings.tracking.model_name)
+    models = ModelHolder(policy.bands)
+    with ExitStack() as stack:
+        store = open_store(store_url(settings))
+        stack.callback(store.close)
+        folder = os.environ.get(BUNDLE)
+        if folder is None:
+            stack.enter_context(Follower(models, command(config), utc_now))
+        elif not models.offer(Path(folder), None, at=utc_now()):
+            raise ServingError(f"{BUNDLE}: {models.refused}")
+        targets = read_targets(settings.delivery, settings.root)
+        check_secrets(targets.values(), os.environ)
+        stack.enter_context(delivering(store, targets))
+        secret, limits = secret_of(settings.home_dir), limits_of(os.environ)
+        yield stack.enter_context(open_context(store, models, policy, facts, secret=secret, limits=limits))
+
+
+def limits_of(environ: Mapping[str, str]) -> "Limits":
+    """The limits, with those that the environment replaces.
+
+    Raises:
+        ServingError: a value is no whole number above 0.
+    """
+    from serving.api import Limits
+    from serving.errors import ServingError
+
+    given: dict[str, Any] = {}
+    for name, field in LIMITS.items():
+        text = environ.get(name)
+        if text is None:
+            continue
+        if not text.isdigit() or int(text) == 0:
+            raise ServingError(f"{name}={text}: give a whole number above 0")
+        given[field] = int(text)
+    if "per_second" in given:
+        given["burst"] = 2 * given["per_second"]
+    if "running" in given:
+        given["waiting"] = 2 * given["running"]
+    return Limits(**given)
+
+
+def pages() -> "Sequence[BaseRoute]":
+    """The reviewer's pages, where they are installed."""
+    if find_spec("serving.pages") is None:
+        return ()
+    from importlib import import_module
+
+    return tuple(import_module("serving.pages").routes())
+
+
+def serve(config: Path, host: str = HOST, port: int = PORT) -> "Popen[bytes]":
+    """Start the service in a process of its own; stop it with `terminate()`, and it ends what it started.
+
+    Raises:
+        SourceError, ServingError: the configuration, policy or secret cannot be used; the process would not start.
+    """
+    from features.config import load
+    from serving.api.access import secret_of
+    from serving.policy import load as load_policy
+
+    settings = load(config)
+    load_policy(settings.policy_file)
+    secret_of(settings.home_dir)
+    environ = {**os.environ, **QUIET, CONFIG: str(config.resolve())}
+    words = ["serve", "serving.service:Keepwell", "--host", host, "--port", str(port)]
+    return Popen([sys.executable, "-m", "bentoml", *words], env=environ)
+
+
+class _Nothing:
+    """BentoML starts a class; this one has no endpoints of its own."""
+
+
+Keepwell: Any = bentoml.service(
+    name="keepwell",
+    workers=1,
+    http={"host": HOST, "port": PORT},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+)(_Nothing)
+Keepwell.add_asgi_middleware(Before, build=build)
