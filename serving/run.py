@@ -18,7 +18,7 @@ from serving.policy import Alert, Policy, look_back
 from serving.store import Store, runs, signs
 from serving.store import alerts as alert_log
 from serving.store.outbox import Event
-from serving.store.runs import ModelVersion, NewRun
+from serving.store.runs import ModelVersion, NewRun, Written
 from serving.store.scores import Scored
 from serving.store.signs import Sign
 
@@ -55,7 +55,7 @@ def score_and_keep(
     """Score the book of a day and keep it with its risk levels, actions, warning signs and alerts, all or nothing.
 
     The same (day, model, policy) again changes nothing. `targets` are those who are told. A shadow run is kept
-    and not shown, and tells nobody.
+    and not shown; it tells nobody, and neither does a run of a day before the latest one.
 
     Raises:
         ServingError: nobody is to be scored on that day, or the store cannot be written.
@@ -64,22 +64,30 @@ def score_and_keep(
     scored = score_day(settings, engine, staged, bundle, day, version=version)
     before = run_before(store, policy, day)
     found = assess(policy, bundle, scored, before, business_model=settings.company.business_model)
-    name = version or COLD_START
+    model = model_of(bundle, version or COLD_START)
     run = NewRun(
         as_of=day,
-        model_version=name,
+        model_version=model.version,
         policy_digest=policy.digest,
         scored_at=datetime.now(UTC).replace(tzinfo=None),
         is_shadow=is_shadow,
     )
-    with store.write() as db:
-        runs.put_model(db, model_of(bundle, name))
-        written = runs.write_run(db, run, found.rows)
-        if written.is_new and not is_shadow:
-            alert_log.record(db, found.alerts)
-            _keep_signs(db, _signs(found, day), day)
-            enqueue(db, [*_events(found), *(scored_event(row, run) for row in found.rows)], targets or {})
+    written = keep_run(store, found, model, run, targets or {})
     return Kept(scored, written.run, written.is_new, found.alerts.told)
+
+
+def keep_run(store: Store, found: Assessed, model: ModelVersion, run: NewRun, targets: Mapping[str, Target]) -> Written:
+    """Write a run and all that follows from it in one transaction; nothing of a run that is there already."""
+    with store.write() as db:
+        latest = runs.latest(db)
+        is_news = not run.is_shadow and (latest is None or latest.as_of <= run.as_of)
+        runs.put_model(db, model)
+        written = runs.write_run(db, run, found.rows)
+        if written.is_new and is_news:
+            alert_log.record(db, found.alerts)
+            _keep_signs(db, _signs(found, run.as_of), run.as_of)
+            enqueue(db, [*_events(found), *(scored_event(row, run) for row in found.rows)], targets)
+    return written
 
 
 def run_before(store: Store, policy: Policy, day: datetime) -> Before:
