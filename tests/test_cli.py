@@ -23,6 +23,7 @@ from features.config import load
 from features.synthetic import simulate, write
 from serving import registry
 from serving.errors import ServingError
+from serving.store import accounts, open_store
 from training import tracking
 
 REPO = Path(__file__).parents[1]
@@ -83,7 +84,10 @@ def life(company, elsewhere, cli, trained):
         "compare": go("compare", "--json"),
         "force without reason": go("promote", "--force"),
         "first": go("promote", "--force", "--reason", "the first one", "--json"),
-        "score": go("score", "--as-of", DAY, "--out", str(company / "book.parquet")),
+        "score": go("score", "--as-of", DAY, "--out", str(company / "book.parquet"), "--store", "--json"),
+        "score again": go("score", "--as-of", DAY, "--store", "--json"),
+        "policy check": go("policy", "check", "--as-of", DAY, "--json"),
+        "policy check in words": go("policy", "check", "--as-of", DAY),
         "train again": go("train"),
         "refused": go("promote", "--json"),
         "refused in words": go("promote"),
@@ -185,6 +189,60 @@ def test_the_scored_book_adds_up(company, life):
         assert row["intercept"] + moved == pytest.approx(row["log_odds"], abs=1e-9)
         points = [row[f"{c}_points"] for c in ("usage", "feedback", "support", "relationship")]
         assert sum(points) == pytest.approx(row["health_score"])
+
+
+def test_the_store_holds_what_the_file_holds_and_the_same_run_once(company, life):
+    told, again = life["score"].json, life["score again"].json
+    assert (told["is_new"], again["is_new"]) == (True, False)
+    assert told["run"] == again["run"]
+    store = open_store(f"sqlite:///{company / '.keepwell' / 'store.db'}")
+    with store.read() as db:
+        kept = accounts.many(db, pq.read_table(company / "book.parquet")["account_id"].to_pylist())
+    store.close()
+    for row in pq.read_table(company / "book.parquet").to_pylist():
+        score = vars(kept[row["account_id"]].score)
+        for name in ("churn_probability", "log_odds", "health_score", "tier", "value_at_risk", "intercept"):
+            assert score[name] == row[name]
+
+
+def test_a_policy_is_previewed_on_the_scores(life):
+    told = life["policy check"].json
+    tiers = {row["rule"]: row["accounts"] for row in told["rows"] if row["rule"].startswith("tiers.")}
+    assert {name.removeprefix("tiers."): n for name, n in tiers.items() if n} == life["score"].json["tiers"]
+    assert "warnings.W13" in life["policy check in words"].out
+
+
+def test_keys_are_made_shown_once_listed_and_revoked(fresh, cli):
+    made = cli("keys", "create", "the CRM", "--role", "score", "--json", cwd=fresh).json
+    listed = cli("keys", "list", cwd=fresh)
+    assert made["key"].startswith("kw_")
+    assert "the CRM" in listed.out
+    assert made["key"] not in listed.out
+    assert made["key"].encode() not in (fresh / ".keepwell" / "store.db").read_bytes()
+    assert cli("keys", "revoke", made["id"], cwd=fresh).code == 0
+    assert cli("keys", "list", "--json", cwd=fresh).json[0]["revoked_at"] is not None
+    assert cli("keys", "revoke", "nobody", cwd=fresh).code == 1
+    assert cli("keys", "create", "x", "--role", "king", cwd=fresh).code == 2
+
+
+def test_forgetting_says_what_was_erased(company, life, cli):
+    account = pq.read_table(company / "book.parquet")["account_id"][-1].as_py()
+    config = ("--config", str(company / "keepwell.toml"))
+    assert cli("forget", account, *config, "--json").json["erased"]["scores"] == 1
+    assert "nothing" in cli("forget", account, *config).out
+
+
+def test_a_target_is_pinged_and_the_delivery_log_tells(fresh, cli):
+    with (fresh / "keepwell.toml").open("a") as file:
+        file.write('\n[delivery.targets.sheet]\nkind = "csv"\nfolder = "alerts"\n')
+    assert cli("deliveries", "ping", "sheet", "--json", cwd=fresh).json["status"] == "delivered"
+    assert [line["type"] for line in cli("deliveries", "list", "--json", cwd=fresh).json] == ["ping"]
+    assert cli("deliveries", "replay", "--json", cwd=fresh).json == {"replayed": 0}
+    assert "there is sheet" in cli("deliveries", "ping", "nobody", cwd=fresh).err
+
+
+def test_scores_must_go_somewhere(fresh, cli):
+    assert cli("score", "--as-of", DAY, cwd=fresh).code == 2
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
