@@ -29,7 +29,7 @@ test: $(INSTALLED) ## lint, types, import rules and the whole test suite (under 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -rs -m "not slow"
 
 check: $(INSTALLED) ## only lint, types and import rules (a minute)
 	$(BIN)/ruff check .

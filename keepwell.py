@@ -212,6 +212,7 @@ def score(
     as_of: Day,
     output: Annotated[Path | None, typer.Option("--out", help="Parquet file.")] = None,
     keep: Annotated[bool, typer.Option("--store", help="Keep the run in the store, with actions and alerts.")] = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Keep the challenger's scores too, not shown.")] = False,
     config: Config = DEFAULT,
     model: Model = None,
     as_json: Json = False,
@@ -222,8 +223,10 @@ def score(
 
     if not (output or keep):
         raise typer.BadParameter("say where the scores shall go: --out FILE, --store, or both")
+    if shadow and not keep:
+        raise typer.BadParameter("--shadow goes with --store: a shadow's scores are kept there and nowhere else")
     settings = load(config)
-    kept = _kept(settings, [as_of], model)[0] if keep else None
+    kept = _kept(settings, [as_of], model, shadow=shadow)[0] if keep else None
     book = kept.scored.book if kept else _book(settings, as_of, model)
     if output:
         write(book, output)
@@ -505,11 +508,11 @@ def _book(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
     return found
 
 
-def _kept(settings: Settings, days: list[datetime], model: str | None) -> "list[Kept]":
+def _kept(settings: Settings, days: list[datetime], model: str | None, *, shadow: bool = False) -> "list[Kept]":
     from serving.batch import keep
 
     with _progress() as tell:
-        return keep(settings, days, model, tell)
+        return keep(settings, days, model, tell, shadow=shadow)
 
 
 def _show_pages(settings: Settings, port: int) -> None:

@@ -1,7 +1,7 @@
 """What the command line does with one day's book: from a configuration to scores, a kept run, or a policy's preview."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.cold_start import cold_start
 from serving.daily import score_day
-from serving.delivery import Line, Outside, check_secrets, read_targets
+from serving.delivery import Line, Outside, Target, check_secrets, read_targets
 from serving.delivery import ping as send_test
 from serving.delivery.loop import utc_now
 from serving.delivery.sending import new_client, sender
@@ -77,27 +77,49 @@ def book(settings: Settings, as_of: datetime | None, model: str | None, tell: St
         return now.score(as_of)
 
 
-def keep(settings: Settings, days: Sequence[datetime], model: str | None, tell: Stage) -> list[Kept]:
-    """Score the books of some days, in this order, and keep them in the store with everything that follows."""
+def keep(
+    settings: Settings, days: Sequence[datetime], model: str | None, tell: Stage, *, shadow: bool = False
+) -> list[Kept]:
+    """Score the books of some days, in this order, and keep them in the store with everything that follows.
+
+    With `shadow` the challenger scores them too; its runs are kept beside, not shown and not returned.
+
+    Raises:
+        ServingError: there is no challenger to score in the shadow.
+    """
     targets = read_targets(settings.delivery, settings.root)
     kept = []
     with ready(settings, model, tell) as now, opened_store(settings) as store:
+        rival = _rival(now) if shadow else None
         for done, day in enumerate(days):
             tell("scoring", done, len(days))
-            kept.append(
-                score_and_keep(
-                    settings,
-                    now.engine,
-                    now.staged,
-                    now.bundle,
-                    day,
-                    version=now.version,
-                    policy=now.policy,
-                    store=store,
-                    targets=targets,
-                )
-            )
+            kept.append(_keep(now, day, store, targets))
+            if rival:
+                _keep(rival, day, store, {}, is_shadow=True)
     return kept
+
+
+def _keep(now: Ready, day: datetime, store: Store, targets: Mapping[str, Target], *, is_shadow: bool = False) -> Kept:
+    return score_and_keep(
+        now.settings,
+        now.engine,
+        now.staged,
+        now.bundle,
+        day,
+        version=now.version,
+        policy=now.policy,
+        store=store,
+        targets=targets,
+        is_shadow=is_shadow,
+    )
+
+
+def _rival(now: Ready) -> Ready:
+    """The same, with the challenger's model."""
+    version = registry.version_of(now.settings, registry.CHALLENGER)
+    if version is None or version == now.version:
+        raise ServingError("there is no @challenger besides the model that scores; `keepwell train` registers one")
+    return replace(now, bundle=registry.fetch(now.settings, version), version=version)
 
 
 def preview(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> Preview:

@@ -18,17 +18,19 @@ from urllib.request import urlopen
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import select
 
 from features.config import load
 from features.synthetic import simulate, write
 from serving import registry
 from serving.errors import ServingError
-from serving.store import accounts, open_store
+from serving.store import accounts, open_store, runs
+from serving.store.tables import runs as t
 from training import tracking
 
 REPO = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-DAY = "2024-01-28"
+DAY, LATER = "2024-01-28", "2024-02-04"
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,11 @@ def life(company, elsewhere, cli, trained):
         "train again": go("train"),
         "refused": go("promote", "--json"),
         "refused in words": go("promote"),
+        "shadow": go("score", "--as-of", LATER, "--store", "--shadow", "--json"),
         "forced": go("promote", "--force", "--reason", "the old one was fitted by hand"),
         "rollback": go("rollback"),
         "rollback again": go("rollback"),
+        "shadow of nobody": go("score", "--as-of", LATER, "--store", "--shadow"),
         "report": go("report"),
     }
 
@@ -203,6 +207,17 @@ def test_the_store_holds_what_the_file_holds_and_the_same_run_once(company, life
         score = vars(kept[row["account_id"]].score)
         for name in ("churn_probability", "log_odds", "health_score", "tier", "value_at_risk", "intercept"):
             assert score[name] == row[name]
+
+
+def test_a_challenger_scores_in_the_shadow(company, life):
+    assert life["shadow"].code == 0, life["shadow"].err
+    store = open_store(f"sqlite:///{company / '.keepwell' / 'store.db'}")
+    with store.read() as db:
+        shown = [(run.as_of.date().isoformat(), run.model_version) for run in runs.list_runs(db)]
+        kept = {(version, is_shadow) for version, is_shadow in db.execute(select(t.c.model_version, t.c.is_shadow))}
+    store.close()
+    assert shown == [(DAY, "1"), (LATER, "1")]
+    assert kept == {("1", False), ("2", True)}
 
 
 def test_a_policy_is_previewed_on_the_scores(life):

@@ -91,7 +91,7 @@ def test_an_alert_says_what_was_before_and_what_to_do():
 
 def test_one_account_hears_of_one_play_once_a_run():
     (tier,) = run(account(40.0, 71.0)).sent
-    assert (tier.key, tier.also) == ("acme:tier:red", ("Health falls into risk: health fell by -31 points to 40",))
+    assert (tier.key, tier.also) == ("acme:tier:red", ("Health falls into risk: health moved by -31 points to 40",))
     (listen,) = run(account(complaints_84d=1.0, csat_last=1.0)).sent
     assert (listen.key, len(listen.also)) == ("acme:warning:W5:medium", 1)
 

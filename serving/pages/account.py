@@ -1,0 +1,170 @@
+"""An account's page: why its score is what it is, what to do about it, and what people decided."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
+
+from serving.api import decisions as door
+from serving.api.answers import Fault
+from serving.api.asks import Decide
+from serving.api.endpoint import Asked
+from serving.api.limits import Deadline
+from serving.api.problems import Problem, faults_of
+from serving.pages import explained, whatif
+from serving.pages.book import ranges
+from serving.pages.door import Visit
+from serving.pages.events import by_day, decision_in_words, happened, label
+from serving.pages.words import adding_up, told
+from serving.policy import Policy
+from serving.store import accounts, decisions, runs, signs
+from serving.store.decisions import Decision
+from serving.store.runs import ModelVersion, Run
+from serving.store.scores import Scored
+
+LOOK_BACK = timedelta(days=730)
+UNDERSTOOD = (409, 422)
+"""A decision that was understood and cannot be: the form is shown again with the reason."""
+SECTIONS = ("play", "reason", "tier", "risk_level")
+"""Fields of the form of a decision."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the store knows of an account."""
+
+    scored: Scored
+    run: Run
+    model: ModelVersion | None
+    past: Sequence[accounts.Past]
+    warned: Sequence[signs.Raised]
+    decided: Sequence[Decision]
+    seen: Mapping[str, tuple[float, float]]
+
+
+def show(visit: Visit) -> Response:
+    """GET /accounts/{id}."""
+    return _shown(visit, find(visit, visit.request.path_params["account_id"]))
+
+
+def decide(visit: Visit) -> Response:
+    """POST /decisions: a form's decision, recorded as the API records one; back to the account, which shows it."""
+    account_id, form = visit.form.get("account_id", ""), visit.form
+    found = find(visit, account_id)
+    try:
+        ask = decision_of(form)
+        asked = Asked(
+            context=visit.context,
+            caller=visit.caller,
+            request_id=visit.request.state.request_id,
+            deadline=Deadline.after(visit.context.limits.work_seconds),
+            path={"account_id": account_id},
+            body=ask,
+        )
+        with visit.context.store.write() as db:
+            door.decide(asked, db)
+    except ValidationError as error:
+        return _shown(visit, found, status=422, faults=faults_of(error))
+    except Problem as problem:
+        if problem.status not in UNDERSTOOD:
+            raise
+        return _shown(visit, found, status=422, faults=[Fault(where="decision", what=problem.detail or "")])
+    query = urlencode({"decided": ask.choice})
+    return RedirectResponse(f"/accounts/{quote(account_id, safe='')}?{query}#decisions", 303)
+
+
+def decision_of(form: Mapping[str, str]) -> Decide:
+    """A form's fields as a decision; empty ones are left out, and only an override puts something in place.
+
+    Raises:
+        ValidationError: an override without a reason, or a value that does not exist.
+    """
+    held = {name: form[name].strip() for name in SECTIONS if form.get(name, "").strip()}
+    placed = {name: held.pop(name) for name in ("tier", "risk_level") if name in held}
+    choice = form.get("choice", "")
+    return Decide.model_validate({"choice": choice, **held, "values": placed if choice == "override" else {}})
+
+
+def find(visit: Visit, account_id: str) -> Found:
+    """All that is stored of an account.
+
+    Raises:
+        Problem: 404, the latest run did not score it.
+    """
+    with visit.context.store.read() as db:
+        run = runs.latest(db)
+        scored = accounts.account(db, account_id) if run else None
+        if run is None or scored is None:
+            raise Problem("not-found", "the latest run did not score such an account")
+        model = runs.model(db, run.model_version)
+        since = run.as_of - LOOK_BACK
+        names = tuple(spec.name for spec in explained.specs_of(model))
+        return Found(
+            scored=scored,
+            run=run,
+            model=model,
+            past=accounts.history(db, account_id, since=since),
+            warned=signs.of_account(db, account_id, since=since),
+            decided=decisions.history(db, account_id),
+            seen=ranges(db, run.id, names) if scored.features and names else {},
+        )
+
+
+def _shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fault] = ()) -> Response:
+    policy, scored = visit.context.policy, found.scored
+    specs = explained.specs_of(found.model)
+    events = happened(policy, found.past, found.warned, found.decided)
+    waterfall = explained.waterfall(scored, specs)
+    tried = whatif.sliders(scored, specs, found.seen)
+    return visit.page(
+        "account.html",
+        status,
+        s=scored.score,
+        detail=told(scored.detail),
+        change=_change(scored),
+        run=found.run,
+        model=found.model,
+        policy=policy,
+        label=lambda tier: label(policy, tier),
+        dict_labels={name: rule.label for name, rule in policy.tiers.items()},
+        parts=explained.parts(scored),
+        waterfall=waterfall,
+        reasons=explained.told_reasons(scored, specs, waterfall),
+        past=found.past,
+        events=events,
+        events_by_day=by_day(found.past, events),
+        open_signs={sign.rule: sign for sign in found.warned if sign.closed_at is None},
+        decided=found.decided,
+        in_words=lambda decision: decision_in_words(policy, decision),
+        sliders=tried[: whatif.MOST_SLIDERS],
+        more_sliders=tried[whatif.MOST_SLIDERS : 4 * whatif.MOST_SLIDERS],
+        faults=faults,
+        form=visit.form,
+        flash=visit.query.get("decided") if not faults else None,
+        bands=_bands(policy),
+        is_live=visit.context.models.current is not None,
+    )
+
+
+def _bands(policy: Policy) -> list[dict[str, Any]]:
+    """The tiers' bands from the bottom, for the chart's background."""
+    rules = sorted(policy.tiers.values(), key=lambda rule: rule.floor)
+    tops = [*(rule.floor for rule in rules[1:]), 100.0]
+    return [
+        {"low": rule.floor, "high": top, "label": rule.label, "colour": rule.colour}
+        for rule, top in zip(rules, tops, strict=True)
+    ]
+
+
+def _change(scored: Scored) -> dict[str, Any] | None:
+    """The stored change with its parts rounded so that they add up."""
+    told = scored.change
+    if not told or told.get("points") is None:
+        return None
+    names = ("inputs", "weights", "model", "staleness")
+    said = adding_up([told.get(name) or 0.0 for name in names], told["points"])
+    return {**told, "said": dict(zip(names, said, strict=True))}

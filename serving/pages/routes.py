@@ -1,0 +1,23 @@
+"""All pages, in the order in which a reviewer meets them."""
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Route
+
+from serving.pages import account, assets, export, login, model, portfolio
+from serving.pages.door import open_page, page
+
+
+def routes() -> Sequence[BaseRoute]:
+    """The routes for `create_app(..., pages=routes())`."""
+    return [
+        open_page("/login", login.show),
+        open_page("/login", login.enter, "POST"),
+        page("/logout", login.leave, method="POST"),
+        page("/", portfolio.show),
+        page("/accounts.csv", export.export),
+        page("/accounts/{account_id:path}", account.show),
+        page("/decisions", account.decide, permission="decide", method="POST"),
+        page("/model", model.show),
+        Route("/assets/{name}", assets.serve, name="GET /assets/{name}"),
+    ]
