@@ -118,7 +118,7 @@ class Tracking(Section):
 
 
 class Store(Section):
-    """Where scores and decisions are kept. `KEEPWELL_STORE_URL` in the environment comes first, then `url`, then `home`.
+    """Where scores and decisions are kept: `KEEPWELL_STORE_URL` in the environment first, then `url`, then `home`.
 
     `url` is that of SQLAlchemy: `postgresql://user@host/name`, or `sqlite:///path`.
     """
