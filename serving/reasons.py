@@ -7,6 +7,7 @@ probability that a signal moves, and over all signals lead from the intercept's 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class Signals:
         return summed
 
 
+@lru_cache(maxsize=4)
 def signals(bundle: Bundle) -> Signals:
     """The signals that a bundle's features read, in their order."""
     keys = [(spec.component, spec.signal) for spec in bundle.features]

@@ -5,6 +5,7 @@ sum of its drivers; the health score is the health components' terms on a scale 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,13 @@ def score(bundle: Bundle, rows: Array) -> Scores:
 
 def by_component(bundle: Bundle, contributions: Array) -> Array:
     """Sums of contributions (n, features) over each component's features: (n, components)."""
-    return np.column_stack([contributions[:, bundle.columns(c)].sum(axis=1) for c in bundle.components])
+    return np.column_stack([contributions[:, columns].sum(axis=1) for columns in _columns(bundle)])
+
+
+@lru_cache(maxsize=4)
+def _columns(bundle: Bundle) -> list[NDArray[np.intp]]:
+    """Positions of each component's features; looking them up takes longer than adding up a row's."""
+    return [bundle.columns(c) for c in bundle.components]
 
 
 def _typical(bundle: Bundle, rows: Array) -> Scores:

@@ -10,6 +10,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
+    "endpoint.py": ("--trees", "10", "--seconds", "0.5", "--rounds", "1"),
     "explain.py": ("--rows", "4000", "--trees", "10", "--rounds", "1"),
     "features.py": ("--events", "20000", "--rounds", "1"),
 }
@@ -38,6 +39,12 @@ def test_features_agree_with_the_group_by_and_stay_small():
 def test_explanations_agree_with_shap():
     claims = {claim["name"]: claim for claim in json.loads(ran("explain.py", "--json"))["claims"]}
     assert claims["largest difference to a value of shap"]["holds"]
+
+
+def test_the_endpoint_answers_all_and_as_the_others_do():
+    claims = {claim["name"]: claim for claim in json.loads(ran("endpoint.py", "--json"))["claims"]}
+    assert claims["answers that are not keepwell's"]["holds"]
+    assert claims["errors"]["holds"]
 
 
 @cache

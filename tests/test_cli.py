@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 from time import sleep
 from urllib.error import URLError
@@ -24,7 +25,7 @@ from features.config import load
 from features.synthetic import simulate, write
 from serving import registry
 from serving.errors import ServingError
-from serving.store import accounts, open_store, runs
+from serving.store import open_store, runs
 from serving.store.tables import runs as t
 from training import tracking
 
@@ -201,7 +202,7 @@ def test_the_store_holds_what_the_file_holds_and_the_same_run_once(company, life
     assert told["run"] == again["run"]
     store = open_store(f"sqlite:///{company / '.keepwell' / 'store.db'}")
     with store.read() as db:
-        kept = accounts.many(db, pq.read_table(company / "book.parquet")["account_id"].to_pylist())
+        kept = runs.before(db, datetime.fromisoformat(LATER))
     store.close()
     for row in pq.read_table(company / "book.parquet").to_pylist():
         score = vars(kept[row["account_id"]].score)
@@ -243,7 +244,7 @@ def test_keys_are_made_shown_once_listed_and_revoked(fresh, cli):
 def test_forgetting_says_what_was_erased(company, life, cli):
     account = pq.read_table(company / "book.parquet")["account_id"][-1].as_py()
     config = ("--config", str(company / "keepwell.toml"))
-    assert cli("forget", account, *config, "--json").json["erased"]["scores"] == 1
+    assert cli("forget", account, *config, "--json").json["erased"]["scores"] == 3, "of two days, and of the shadow"
     assert "nothing" in cli("forget", account, *config).out
 
 
