@@ -49,6 +49,8 @@ Newest = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="A date (midnight UTC); the newest by default.")
 ]
 DEFAULT = Path("keepwell.toml")
+OLD_DAYS = 7
+"""A book whose newest data is older than this is pointed out."""
 
 
 @app.command()
@@ -228,6 +230,7 @@ def score(
     settings = load(config)
     kept = _kept(settings, [as_of], model, shadow=shadow)[0] if keep else None
     book = kept.scored.book if kept else _book(settings, as_of, model)
+    _warn_if_old(book)
     if output:
         write(book, output)
     counted = Counter(str(tier) for tier in book["tier"].to_pylist())
@@ -508,6 +511,14 @@ def _book(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
     return found
 
 
+def _warn_if_old(book: Any) -> None:
+    """Scores as of a day long after the newest data say little; say so."""
+    moments = [m for name in book.column_names if name.endswith("_data_as_of") for m in book[name][:1].to_pylist() if m]
+    days = (book["as_of"][0].as_py() - max(moments)).days if moments else 0
+    if days > OLD_DAYS:
+        err.print(f"[yellow]The newest data is {days} days older than that day; its scores tell of a silence.[/yellow]")
+
+
 def _kept(settings: Settings, days: list[datetime], model: str | None, *, shadow: bool = False) -> "list[Kept]":
     from serving.batch import keep
 
@@ -524,8 +535,11 @@ def _show_pages(settings: Settings, port: int) -> None:
 
     with opened_store(settings) as store, store.write() as db:
         _, token = keys.create(db, name="demo", role="decide", at=_now())
-    err.print(f"\nPages and API: [bold]http://{HOST}:{port}[/bold]\nKey: [bold]{token}[/bold]\nCtrl-C ends it.")
-    raise typer.Exit(_until_stopped(start(settings.root / "keepwell.toml", HOST, port)))
+    log = settings.home_dir / "service.log"
+    process = start(settings.root / "keepwell.toml", HOST, port, log)
+    err.print(f"\nPages and API, in some ten seconds: [bold]http://{HOST}:{port}[/bold]\nKey: [bold]{token}[/bold]")
+    err.print(f"Ctrl-C ends it; its log is {log}.", soft_wrap=True)
+    raise typer.Exit(_until_stopped(process))
 
 
 def _now() -> datetime:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import Popen
+from subprocess import STDOUT, Popen
 from typing import TYPE_CHECKING, Any
 
 import bentoml
@@ -143,8 +143,14 @@ def pages() -> "Sequence[BaseRoute]":
     return tuple(import_module("serving.pages").routes())
 
 
-def serve(config: Path, host: str = HOST, port: int = PORT) -> "Popen[bytes]":
+def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = None) -> "Popen[bytes]":
     """Start the service in a process of its own; stop it with `terminate()`, and it ends what it started.
+
+    Args:
+        config: the company.
+        host: the address to listen on.
+        port: the port to listen on.
+        log: a file to append its log to; by default it goes where ours goes.
 
     Raises:
         SourceError, ServingError: the configuration, policy or secret cannot be used; the process would not start.
@@ -158,7 +164,11 @@ def serve(config: Path, host: str = HOST, port: int = PORT) -> "Popen[bytes]":
     secret_of(settings.home_dir)
     environ = {**os.environ, **QUIET, CONFIG: str(config.resolve())}
     words = ["serve", "serving.service:Keepwell", "--host", host, "--port", str(port)]
-    return Popen([sys.executable, "-m", "bentoml", *words], env=environ)
+    command = [sys.executable, "-m", "bentoml", *words]
+    if log is None:
+        return Popen(command, env=environ)
+    with log.open("ab") as file:
+        return Popen(command, env=environ, stdout=file, stderr=STDOUT)
 
 
 class _Nothing:
