@@ -61,7 +61,9 @@ class Endpoint:
     """An address and method with what may be asked and answered there, and who may.
 
     Exactly one of `reads` and `writes` does the work; the latter gets a transaction that is committed with the answer.
-    `misses` says that the thing asked for may not be there, `large` that the body may be a job's.
+    `misses` says that the thing asked for may not be there, `large` that the body may be a job's. `is_quick` tells
+    requests that take a few milliseconds and wait for nothing: they are worked on at once, because a thread would cost
+    more than it saves.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -77,6 +79,7 @@ class Endpoint:
     misses: bool = False
     conflicts: bool = False
     large: bool = False
+    is_quick: Callable[[Asked], bool] = lambda _: False
     media_types: Sequence[str] = (JSON,)
 
 
@@ -137,6 +140,8 @@ async def _answered(endpoint: Endpoint, request: Request) -> Reply:
         fingerprint=_fingerprint(request, raw),
     )
     async with context.work.entered():
+        if key is None and endpoint.is_quick(asked):
+            return perform(endpoint, asked)
         return await run_in_threadpool(perform, endpoint, asked)
 
 

@@ -2,7 +2,7 @@
 
 from serving.api import account_answers, accounts, answers, asks, decisions, jobs, model, model_answers, worker
 from serving.api.endpoint import Endpoint
-from serving.api.predict import predict
+from serving.api.predict import has_few_rows, predict
 
 ACCOUNT = "/v1/accounts/{account_id:path}"
 
@@ -15,6 +15,7 @@ ENDPOINTS = (
         body=asks.Predict,
         answer=answers.Predictions,
         reads=predict,
+        is_quick=has_few_rows,
         conflicts=True,
     ),
     Endpoint(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,9 @@ def test_a_category_is_told_by_its_word():
 def test_a_category_the_model_does_not_know_is_another(code):
     plan = FeatureSpec("plan", "commercial", "plan", "Plan", "level", "unknown", ("basic", "pro"))
     assert amount(plan, code) == "another"
+
+
+def test_each_bundle_has_its_own_signals(bundle):
+    turned = replace(bundle, features=bundle.features[::-1])
+    assert signals(turned).names == tuple(reversed(signals(bundle).names))
+    assert (signals(turned).members == signals(bundle).members[::-1, ::-1]).all()

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from serving.calibration import sigmoid
 from serving.health import shares as shares_of
-from serving.score import score
+from serving.score import by_component, score
 
 ANYTHING = st.one_of(st.just(np.nan), st.integers(-1, 30).map(float), st.floats(-1e12, 1e12))
 TABLES = st.integers(1, 20).flatmap(lambda n: arrays(np.float64, (n, 8), elements=ANYTHING))
@@ -102,3 +102,10 @@ def test_a_cold_start_row_that_knows_nothing_has_no_health(cold):
     found = score(cold, np.full((1, 8), np.nan))
     assert np.isnan(found.health).all()
     assert found.tier.tolist() == [None]
+
+
+def test_each_bundle_sums_its_own_columns(bundle, rows):
+    turned = replace(bundle, features=bundle.features[::-1])
+    contributions = bundle.booster.contributions(rows[:20])[:, :-1]
+    wanted = by_component(bundle, contributions)
+    np.testing.assert_allclose(by_component(turned, contributions[:, ::-1]), wanted, atol=1e-12)
