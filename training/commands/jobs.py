@@ -1,0 +1,71 @@
+"""What several verbs do, with its progress shown."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from features.config import Settings
+from training.commands.shared import err, progress
+
+if TYPE_CHECKING:
+    from serving.run import Kept
+
+OLD_DAYS = 7
+"""A book whose newest data is older than this is pointed out."""
+
+
+def train_and_register(settings: Settings) -> dict[str, Any]:
+    """Train and register; the object that `train --json` prints."""
+    from features.engine import open_engine
+    from training import tracking
+    from training.report.page import write
+    from training.run import as_json as tell_all
+    from training.run import give_evidence
+    from training.run import train as run
+
+    tracking.reach(settings)
+    with open_engine(settings.home_dir) as engine, progress() as tell:
+        training = run(settings, engine, tell)
+        tell("report", 0, 1)
+        page = settings.home_dir / "reports" / "training.html"
+        write(training, page)
+        tell("registering", 0, 1)
+        told = tell_all(training, None)
+        give_evidence(training.learned.bundle, told)
+        told["model_version"] = tracking.register(settings, training.learned.bundle, told, page)
+    return told
+
+
+def compare_models(settings: Settings) -> dict[str, Any]:
+    """Champion against challenger; the object that `compare --json` prints."""
+    from features.engine import open_engine
+    from training.compare import compare as run
+
+    with open_engine(settings.home_dir) as engine, progress() as tell:
+        return run(settings, engine, tell)
+
+
+def book_of(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
+    """The scored book of a day (see `serving.book.score_book`); None for the newest day in the data."""
+    from serving.batch import book
+
+    with progress() as tell:
+        found = book(settings, as_of, model, tell).book
+    if found["model_version"].null_count:
+        err.print("No model is registered yet: health comes from the typical weights, without churn probabilities.")
+    return found
+
+
+def warn_if_old(book: Any) -> None:
+    """Scores as of a day long after the newest data say little; say so."""
+    moments = [m for name in book.column_names if name.endswith("_data_as_of") for m in book[name][:1].to_pylist() if m]
+    days = (book["as_of"][0].as_py() - max(moments)).days if moments else 0
+    if days > OLD_DAYS:
+        err.print(f"[yellow]The newest data is {days} days older than that day; its scores tell of a silence.[/yellow]")
+
+
+def kept_runs(settings: Settings, days: list[datetime], model: str | None, *, shadow: bool = False) -> "list[Kept]":
+    """Books of some days, scored and kept in the store."""
+    from serving.batch import keep
+
+    with progress() as tell:
+        return keep(settings, days, model, tell, shadow=shadow)

@@ -1,0 +1,155 @@
+"""Scores and what follows from them: score, explain, policy check, demo."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.config import Settings, load
+from training.commands.jobs import book_of, compare_models, kept_runs, train_and_register, warn_if_old
+from training.commands.shared import (
+    DEFAULT,
+    Config,
+    Day,
+    Json,
+    Model,
+    Newest,
+    Port,
+    err,
+    now,
+    out,
+    progress,
+    show,
+    until_stopped,
+)
+
+app = typer.Typer()
+policy_app = typer.Typer(no_args_is_help=True, help="The rules in policy.toml.")
+app.add_typer(policy_app, name="policy")
+
+
+@app.command()
+def score(
+    as_of: Day,
+    output: Annotated[Path | None, typer.Option("--out", help="Parquet file.")] = None,
+    keep: Annotated[bool, typer.Option("--store", help="Keep the run in the store, with actions and alerts.")] = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Keep the challenger's scores too, not shown.")] = False,
+    config: Config = DEFAULT,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Score the book of one day, with tiers, reasons and value at risk."""
+    from serving.book import write
+    from training.report import tables
+
+    if not (output or keep):
+        raise typer.BadParameter("say where the scores shall go: --out FILE, --store, or both")
+    if shadow and not keep:
+        raise typer.BadParameter("--shadow goes with --store: a shadow's scores are kept there and nowhere else")
+    settings = load(config)
+    kept = kept_runs(settings, [as_of], model, shadow=shadow)[0] if keep else None
+    book = kept.scored.book if kept else book_of(settings, as_of, model)
+    warn_if_old(book)
+    if output:
+        write(book, output)
+    counted = Counter(str(tier) for tier in book["tier"].to_pylist())
+    told = {"as_of": as_of, "accounts": len(book), "tiers": counted, "out": output}
+    if kept:
+        told |= {"run": kept.run.id, "is_new": kept.is_new, "alerts": kept.alerts}
+
+    def tell() -> None:
+        out.print(tables.tiers_of_book(book))
+        if output:
+            out.print(f"{len(book):,} accounts written to {output}")
+        if kept:
+            out.print(
+                f"Run {kept.run.id} kept: {kept.alerts}." if kept.is_new else f"Run {kept.run.id} was kept before."
+            )
+
+    show(as_json, told, tell)
+
+
+@app.command()
+def explain(
+    account: str,
+    config: Config = DEFAULT,
+    as_of: Newest = None,
+    model: Model = None,
+    output: Annotated[Path | None, typer.Option("--out", help="A .svg or .png of the waterfall.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Why an account has its score: the waterfall, in the terminal and as a picture."""
+    from training.report import pictures, tables
+
+    settings = load(config)
+    book = book_of(settings, as_of, model)
+    row = pictures.row_of(book, account)
+    show(as_json, row, lambda: tables.waterfall(row))
+    if output:
+        pictures.waterfall(row, output)
+        err.print(f"Picture written to {output}")
+
+
+@policy_app.command("check")
+def check_policy(
+    config: Config = DEFAULT,
+    as_of: Newest = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """How many accounts each rule would catch on the newest scores, before it goes live."""
+    from dataclasses import asdict
+
+    from serving.batch import preview
+    from training.report import tables
+
+    with progress() as tell:
+        found = preview(load(config), as_of, model, tell)
+    show(as_json, asdict(found), lambda: tables.policy_preview(found))
+
+
+@app.command()
+def demo(
+    which: Annotated[str, typer.Argument(help="saas (simulated) or grocery (real).")] = "saas",
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where; a fresh folder by default.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve its pages and API, until Ctrl-C.")] = False,
+    port: Port = 3000,
+    as_json: Json = False,
+) -> None:
+    """End to end in a fresh folder: evidence, tiers of the book, and the ten accounts with most value at risk."""
+    from training.demo import prepare, weeks_until
+    from training.report import tables
+
+    settings, last = prepare(which, folder)
+    told = train_and_register(settings)
+    compared = compare_models(settings)
+    from training import tracking
+
+    if compared["promote"]:
+        tracking.promote(settings, compared["challenger"], reasons=compared["reasons"], forced_because=None)
+    book = kept_runs(settings, weeks_until(last), told["model_version"])[-1].scored.book
+
+    def tell_all() -> None:
+        out.print(tables.evidence(told), tables.tiers_of_book(book), tables.top_accounts(book, 10))
+        out.print(f"Everything is in {settings.root}; go on there with `keepwell explain`, `keepwell report`.")
+
+    show(as_json, told, tell_all)
+    if serve:
+        _show_pages(settings, port)
+
+
+def _show_pages(settings: Settings, port: int) -> None:
+    """Serve a demonstration, with a key to enter."""
+    from serving.batch import opened_store
+    from serving.service import HOST
+    from serving.service import serve as start
+    from serving.store import keys
+
+    with opened_store(settings) as store, store.write() as db:
+        _, token = keys.create(db, name="demo", role="decide", at=now())
+    log = settings.home_dir / "service.log"
+    process = start(settings.root / "keepwell.toml", HOST, port, log)
+    err.print(f"\nPages and API, in some ten seconds: [bold]http://{HOST}:{port}[/bold]\nKey: [bold]{token}[/bold]")
+    err.print(f"Ctrl-C ends it; its log is {log}.", soft_wrap=True)
+    raise typer.Exit(until_stopped(process))
