@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check browser screenshots notebooks evidence slow bench lock clean
+.PHONY: help install demo test check browser screenshots notebooks evidence slow faults bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,7 +53,10 @@ evidence: $(INSTALLED) ## train on the real data sets and print their evidence (
 	$(BIN)/keepwell demo grocery
 
 slow: $(INSTALLED) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
-	$(BIN)/python -m pytest -q -n 2 -m slow
+	$(BIN)/python -m pytest -q -n 2 -m "slow and not faults"
+
+faults: $(INSTALLED) ## kill -9, overload, hostile bodies, failing neighbours, at length (an hour; `make test` runs them short)
+	$(BIN)/python -m pytest -q -m "slow and faults"
 
 bench: $(INSTALLED) ## features, explanations and the endpoint, each against its control (15 minutes)
 	$(BIN)/python -P benchmarks/features.py
