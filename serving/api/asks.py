@@ -16,7 +16,9 @@ Value = (
     Annotated[FiniteFloat, Field(strict=True)] | Annotated[str, StringConstraints(strict=True, max_length=1000)] | None
 )
 """A feature's value: a number, a category's name, or null for unknown."""
-Values = Annotated[dict[Text, Value], Field(max_length=5000)]
+NAMES: JsonDict = {"propertyNames": {"minLength": 1, "maxLength": 10_000, "pattern": r"^[^\x00]*$"}}
+"""What `Text` asks of names in an object, as JSON Schema; pydantic tells only what values of such names are."""
+Values = Annotated[dict[Text, Value], Field(max_length=5000, json_schema_extra=NAMES)]
 
 
 def _whole(number: Any) -> Any:
