@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from signal import SIGTERM
 from subprocess import STDOUT, Popen
+from threading import Thread
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import bentoml
@@ -65,10 +68,23 @@ def build() -> "Starlette":
     from serving.lean import keep_out
 
     keep_out()
+    _end_with_parent()
     from serving.api import create_app
 
     config = Path(os.environ.get(CONFIG, "keepwell.toml"))
     return create_app(lambda: opened(config), pages=pages())
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: it would hold the port against the next."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(1)
+        os.kill(os.getpid(), SIGTERM)
+
+    Thread(target=watch, name="orphan watch", daemon=True).start()
 
 
 @contextmanager

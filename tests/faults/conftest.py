@@ -1,0 +1,152 @@
+"""A company that is served by a real process which tests may kill, and the small book of tests/serving in this one."""
+
+import os
+import socket
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from http.client import HTTPConnection, HTTPException
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from subprocess import STDOUT, Popen
+from time import monotonic, sleep
+
+import psutil
+import pytest
+
+from serving.bundle import save
+from serving.service import QUIET
+from serving.store import keys, open_store
+
+CONFIG = """
+[churn]
+kind = "inactivity"
+[sources.usage]
+path = "usage.parquet"
+"""
+SECRET = "a secret of 32 bytes and some more"
+
+
+def _neighbour(name, path):
+    """The fixtures of another folder of tests."""
+    spec = spec_from_file_location(name, Path(__file__).parents[1] / path / "conftest.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_serving, _api = _neighbour("faults_serving", "serving"), _neighbour("faults_api", "serving/api")
+rows, bundle, postgres = _serving.rows, _serving.bundle, _serving.postgres
+policy, day, store, holder = _api.policy, _api.day, _api.store, _api.holder
+serving, keep, served = _api.serving, _api.keep, _api.served
+
+
+class Live:
+    """The service as `keepwell serve` starts it. It is stopped or killed with all processes it started."""
+
+    secret = SECRET.encode()
+
+    def __init__(self, folder, tokens, environ):
+        self.folder, self.tokens, self.url = folder, tokens, environ["KEEPWELL_STORE_URL"]
+        self._environ = {**os.environ, **QUIET, **environ}
+        self._process = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def start(self, seconds=120):
+        """Start and wait until it is ready."""
+        words = ["-m", "bentoml", "serve", "serving.service:Keepwell", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = Popen([sys.executable, *words], env=self._environ, stdout=log, stderr=STDOUT)
+        until = monotonic() + seconds
+        while monotonic() < until and self._process.poll() is None:
+            with suppress(OSError, HTTPException):
+                if self.ask("GET", "/readyz", key=None)[0] == 200:
+                    return
+            sleep(0.05)
+        self.kill()
+        raise AssertionError(f"the service did not get ready: {(self.folder / 'log').read_text()[-3000:]}")
+
+    def family(self):
+        """The supervisor and all that it started; the worker is in a session of its own, in no group of ours."""
+        held = psutil.Process(self._process.pid)
+        return [held, *held.children(recursive=True)]
+
+    def memory(self):
+        """Resident bytes of the largest process: the one that serves."""
+        return max(one.memory_info().rss for one in self.family())
+
+    def kill(self):
+        """SIGKILL, all at once."""
+        with suppress(psutil.NoSuchProcess):
+            held = self.family()
+            for one in held:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(held, timeout=10)
+        self._process.wait(timeout=10)
+
+    def ask(self, method, path, body=None, key="decide", headers=None, timeout=30):
+        """Status, headers and body of an answer; raises OSError or HTTPException when there is none."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        own = {} if key is None else {"X-API-Key": self.tokens[key]}
+        own |= {} if body is None else {"Content-Type": "application/json"}
+        try:
+            connection.request(method, path, body, {**own, **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def say(self, words, timeout=30):
+        """Send bytes as they are; all that is answered until the connection is closed or nothing comes for so long."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as wire:
+            wire.settimeout(timeout)
+            told = b""
+            with suppress(OSError):
+                wire.sendall(words)
+            with suppress(OSError):
+                while part := wire.recv(65536):
+                    told += part
+            return told
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory, bundle, policy, day):
+    """Makes a folder with a configuration, a bundle, a store with two runs and a key of each role, and its service."""
+    made = []
+
+    def make(**environ):
+        folder = tmp_path_factory.mktemp("company")
+        (folder / "keepwell.toml").write_text(CONFIG)
+        save(bundle, folder / "bundle")
+        url = f"sqlite:///{folder / 'store.db'}"
+        held = open_store(url)
+        for as_of, first in ((_api.AS_OF - timedelta(days=7), 200), (_api.AS_OF, 0)):
+            _api._keep(held, bundle, policy, day, as_of, first)
+        with held.write() as db:
+            tokens = {role: keys.create(db, name=role, role=role, at=_api.NOW)[1] for role in _api.ROLES}
+        held.close()
+        own = {
+            "KEEPWELL_CONFIG": str(folder / "keepwell.toml"),
+            "KEEPWELL_BUNDLE": str(folder / "bundle"),
+            "KEEPWELL_STORE_URL": url,
+            "KEEPWELL_SECRET": SECRET,
+            "KEEPWELL_REQUESTS_PER_SECOND": "100000",
+        }
+        made.append(Live(folder, tokens, own | environ))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one._process is not None:
+            one.kill()
+
+
+@pytest.fixture(scope="session")
+def live(company):
+    """A service that runs, for tests that leave it as it was."""
+    made = company()
+    made.start()
+    return made

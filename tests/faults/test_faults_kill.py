@@ -1,0 +1,118 @@
+"""`kill -9` at any instant: what was acknowledged is there once, what was not is there at most once."""
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from http.client import HTTPException
+from itertools import count
+from random import Random
+from threading import Event
+from time import sleep
+
+import pytest
+
+from serving.store import open_store
+from serving.store.tables import audit, decisions, idempotency
+
+CLIENTS = 4
+LONG = pytest.mark.slow, pytest.mark.faults
+
+
+@dataclass
+class Sent:
+    """A request with its Idempotency-Key, and the bytes that acknowledged it, if any did."""
+
+    key: str
+    path: str
+    body: str
+    answer: bytes | None = None
+
+    def send(self, live):
+        status, headers, answer = live.ask("POST", self.path, self.body, headers={"Idempotency-Key": self.key})
+        return status, headers.get("Idempotency-Replayed"), answer
+
+
+def request(key, number):
+    """In turn a decision, whose reason is its key, and a prediction."""
+    if number % 3 == 2:
+        rows = [{"external_id": key, "features": {"nps_last": number % 11}}]
+        return Sent(key, "/v1/predict", json.dumps({"rows": rows}))
+    body = {"choice": "override", "reason": key, "values": {"tier": "yellow"}}
+    return Sent(key, f"/v1/accounts/acme-{number % 60:02}/decisions", json.dumps(body))
+
+
+def load(live, name, stop):
+    """Ask until told to stop or the service is gone; what was sent."""
+    held = []
+    with suppress(OSError, HTTPException):
+        for number in count():
+            if stop.is_set():
+                break
+            held.append(request(f"{name}-{number}", number))
+            status, _, answer = held[-1].send(live)
+            assert status in (200, 201), (status, answer)
+            held[-1].answer = answer
+    return held
+
+
+def under_load_killed(live, name, seconds):
+    stop = Event()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        loads = [pool.submit(load, live, f"{name}-{i}", stop) for i in range(CLIENTS)]
+        sleep(seconds)
+        live.kill()
+        stop.set()
+        return [sent for one in loads for sent in one.result()]
+
+
+def end_leases(live):
+    """As if a minute had gone by: claims of the process that died hold no longer."""
+    with closing(open_store(live.url)) as store, store.write() as db:
+        db.execute(
+            idempotency.update().where(idempotency.c.status.is_(None)).values(claimed_until=datetime(2000, 1, 1))
+        )
+
+
+def kept(live):
+    """Each decision's reason and how often it is there, in the store and in its audit log; the file is sound."""
+    with closing(open_store(live.url)) as store, store.read() as db:
+        assert db.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        assert db.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        found = dict(db.execute(decisions.select().with_only_columns(decisions.c.id, decisions.c.reason)).all())
+        logged = db.scalars(audit.select().with_only_columns(audit.c.detail).where(audit.c.action == "decide"))
+        assert sorted(detail["decision"] for detail in logged) == sorted(found)
+    return Counter(found.values())
+
+
+@pytest.mark.parametrize("kills", [pytest.param(4, id="4"), pytest.param(200, id="200", marks=LONG)])
+def test_no_kill_loses_what_was_acknowledged_or_doubles_anything(company, kills):
+    live, chance, sent = company(), Random(9), list[Sent]()
+    for number in range(kills):
+        live.start()
+        for one in sent[-20:]:
+            status, replayed, answer = one.send(live)
+            if one.answer is not None:
+                assert (replayed, answer) == ("true", one.answer)
+            else:
+                assert status in (200, 201, 409), answer
+                one.answer = None if status == 409 else answer
+        sent += under_load_killed(live, f"kill-{number}", chance.uniform(0.05, 0.8))
+        there = kept(live)
+        assert set(there.values()) <= {1}
+        missing = [one.key for one in sent if one.answer is not None and "decisions" in one.path and not there[one.key]]
+        assert missing == []
+    end_leases(live)
+    live.start()
+    try:
+        for one in sent:
+            status, replayed, answer = one.send(live)
+            assert status in (200, 201), answer
+            assert one.answer in (None, answer)
+            assert replayed == "true" or one.answer is None
+    finally:
+        live.kill()
+    assert sum(one.answer is not None for one in sent) > kills
+    assert kept(live) == {one.key: 1 for one in sent if "decisions" in one.path}

@@ -1,0 +1,86 @@
+"""More is offered than can be done: what can be done is done, the rest is told to come again."""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass
+from time import monotonic
+
+import pytest
+
+LONG = pytest.mark.slow, pytest.mark.faults
+PEAK_CONNECTIONS = 8
+"""As many as compute at a time: the service is busy, and nobody is turned away."""
+CONNECTIONS = 96
+GOOD = 0.9
+ROWS = [{"external_id": f"x{i}", "features": {"nps_last": i % 11, "mrr": 50.0 + i}} for i in range(50)]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was answered, and what was wrong with an answer."""
+
+    statuses: Counter
+    faults: list
+    goodput: float
+
+
+def words(live):
+    body = json.dumps({"rows": ROWS}).encode()
+    lines = ["POST /v1/predict HTTP/1.1", "Host: x", f"X-API-Key: {live.tokens['score']}"]
+    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def answer_of(reader):
+    """Status and headers of an answer on a connection that stays open; its body is read."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
+    await reader.readexactly(int(headers["content-length"]))
+    return int(head[0].split()[1]), headers
+
+
+async def client(port, ask, until, pause, statuses, faults):
+    """Ask on one connection, a request each `pause` seconds at most."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    due = monotonic()
+    while (now := monotonic()) < until:
+        await asyncio.sleep(max(0.0, due - now))
+        due = max(due + pause, now)
+        writer.write(ask)
+        status, headers = await answer_of(reader)
+        statuses[status] += 1
+        if status == 429 and not headers.get("retry-after", "").isdigit():
+            faults.append(headers)
+    writer.close()
+
+
+def offered(live, *, connections, seconds, rate=None):
+    """Offer `rate` requests a second over so many connections; None: each asks again when it was answered."""
+    statuses, faults, ask = Counter(), [], words(live)
+    pause = connections / rate if rate else 0.0
+
+    async def main():
+        until = monotonic() + seconds
+        clients = (client(live.port, ask, until, pause, statuses, faults) for _ in range(connections))
+        async with asyncio.timeout(seconds + 60):
+            await asyncio.gather(*clients)
+
+    started = monotonic()
+    asyncio.run(main())
+    return Told(statuses, faults, statuses[200] / (monotonic() - started))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_measured"), [pytest.param(1, False, id="short"), pytest.param(15, True, id="long", marks=LONG)]
+)
+def test_four_times_the_capacity_is_answered_200_or_429_and_then_all_is_well(live, seconds, is_measured):
+    offered(live, connections=PEAK_CONNECTIONS, seconds=0.5)
+    peak = offered(live, connections=PEAK_CONNECTIONS, seconds=seconds)
+    assert set(peak.statuses) == {200}
+    over = offered(live, connections=CONNECTIONS, seconds=seconds, rate=4 * peak.goodput)
+    print(f"peak {peak.goodput:.0f}/s, under 4x {over.goodput:.0f}/s", dict(over.statuses))  # noqa: T201
+    assert set(over.statuses) == {200, 429}
+    assert over.faults == []
+    assert set(offered(live, connections=1, seconds=0.2).statuses) == {200}
+    assert not is_measured or over.goodput >= GOOD * peak.goodput
