@@ -191,8 +191,9 @@ def reviewer(client, tokens):
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """A browser. Its event loop runs in this thread until it is closed, so it ends with the module."""
     found = which("chromium") or which("chromium-browser")
     if found is None:
         pytest.skip("browser suite: there is no Chromium on the PATH; `make browser` installs it")
