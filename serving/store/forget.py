@@ -21,6 +21,7 @@ from serving.store import audit
 from serving.store.opening import Store
 from serving.store.tables import audit as audit_log
 from serving.store.tables import (
+    checks,
     decisions,
     deliveries,
     delivery_attempts,
@@ -29,6 +30,8 @@ from serving.store.tables import (
     jobs,
     metadata,
     outbox,
+    records,
+    reports,
     signs,
 )
 
@@ -43,6 +46,9 @@ WORDS: dict[Table, tuple[str, ...]] = {
     signs: ("text", "response", "closed_by"),
     decisions: ("by", "reason", "values"),
     interventions: ("owner", "outcome"),
+    checks: ("by", "note"),
+    reports: ("body",),
+    records: ("by", "body"),
     outbox: ("body", "dedupe_key"),
     delivery_attempts: ("response",),
     audit_log: ("subject", "detail"),

@@ -276,3 +276,54 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     Index("audit_by_subject", "subject", "at"),
 )
+
+holdouts = Table(
+    "holdouts",
+    metadata,
+    Column("account_id", String, primary_key=True),
+    Column("arm", String, nullable=False),
+    Column("drawn_at", Moment, nullable=False),
+    Column("share", Number, nullable=False),
+    CheckConstraint("arm IN ('treated', 'holdout')", name="holdouts_arm"),
+)
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("by", String, nullable=False),
+    Column("is_done", Boolean, nullable=False),
+    Column("note", Text),
+    Index("checks_by_account", "account_id", "item", "at"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("as_of", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    UniqueConstraint("kind", "as_of", "digest", name="reports_once"),
+    Index("reports_by_moment", "kind", "as_of"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("by", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("digest", String, nullable=False),
+    CheckConstraint("event IN ('created', 'revised', 'reviewed', 'reopened', 'closed')", name="records_event"),
+    CheckConstraint("state IN ('open', 'reopened', 'closed', 'expired')", name="records_state"),
+)

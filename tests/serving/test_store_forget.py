@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from io import BytesIO
 from json import dumps
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,6 +58,15 @@ def fill(store, account_id):
                 key=f"t:{account_id}", at=NOW, account_id=account_id, is_sent=True, is_urgent=False
             )
         )
+        about = {"account_id": account_id}
+        db.execute(tables.holdouts.insert().values(**about, arm="holdout", drawn_at=NOW, share=0.1))
+        db.execute(tables.checks.insert().values(**about, item="x", at=NOW, by="k", is_done=True))
+        said = {"account_id": "neighbour", "item": "x", "at": NOW, "by": "k", "is_done": True, "note": told}
+        db.execute(tables.checks.insert().values(said))
+        kept = {"digest": uuid4().hex, "body": {"accounts": [account_id]}}
+        db.execute(tables.reports.insert().values(kind="retention", as_of=NOW, created_at=NOW, **kept))
+        kept |= {"by": "k", "event": "created", "state": "open"}
+        db.execute(tables.records.insert().values(id=uuid4().hex, version=1, at=NOW, **kept))
         for about in (account_id, None):
             event = outbox.Event(
                 kind="k",
@@ -138,13 +148,17 @@ def test_a_forgotten_account_stands_nowhere_and_others_lost_nothing(store):
     assert counts == {
         "alerts": 1,
         "audit": 1,
+        "checks": 2,
         "decisions": 3,
         "deliveries": 1,
         "delivery_attempts": 2,
+        "holdouts": 1,
         "idempotency": 4,
         "interventions": 2,
         "jobs": 5,
         "outbox": 2,
+        "records": 1,
+        "reports": 1,
         "score_details": 1,
         "scores": 1,
         "signs": 2,
