@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from serving.store.columns import Moment, Number
@@ -45,6 +46,7 @@ runs = Table(
     Column("scored_at", Moment, nullable=False),
     Column("accounts", Integer, nullable=False),
     Column("is_shadow", Boolean, nullable=False),
+    Column("is_watch", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("as_of", "model_version", "policy_digest", "is_shadow", name="runs_once"),
 )
 
@@ -91,6 +93,7 @@ scores = Table(
     Column("previous_health", Number),
     Column("previous_tier", String),
     Column("changed_at", Moment),
+    Column("disagrees", String),
     Index("scores_by_risk", "run_id", "risk_rank"),
     Index("scores_by_health", "run_id", "health_rank"),
     Index("scores_by_account", "account_id", "run_id"),
@@ -326,4 +329,20 @@ records = Table(
     Column("digest", String, nullable=False),
     CheckConstraint("event IN ('created', 'revised', 'reviewed', 'reopened', 'closed')", name="records_event"),
     CheckConstraint("state IN ('open', 'reopened', 'closed', 'expired')", name="records_state"),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("value", Number),
+    Column("moment", Moment),
+    Column("at", Moment, nullable=False),
+    Column("by", String, nullable=False),
+    Column("note", Text),
+    CheckConstraint("value IS NULL OR moment IS NULL", name="facts_one_value"),
+    Index("facts_by_account", "account_id", "name", "at"),
+    Index("facts_by_moment", "at"),
 )

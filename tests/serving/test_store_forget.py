@@ -63,6 +63,9 @@ def fill(store, account_id):
         db.execute(tables.checks.insert().values(**about, item="x", at=NOW, by="k", is_done=True))
         said = {"account_id": "neighbour", "item": "x", "at": NOW, "by": "k", "is_done": True, "note": told}
         db.execute(tables.checks.insert().values(said))
+        db.execute(tables.facts.insert().values(**about, name="strategic", value=1.0, at=NOW, by="k"))
+        said = {"account_id": "neighbour", "name": "strategic", "at": NOW, "by": "k", "note": told}
+        db.execute(tables.facts.insert().values(said))
         kept = {"digest": uuid4().hex, "body": {"accounts": [account_id]}}
         db.execute(tables.reports.insert().values(kind="retention", as_of=NOW, created_at=NOW, **kept))
         kept |= {"by": "k", "event": "created", "state": "open"}
@@ -152,6 +155,7 @@ def test_a_forgotten_account_stands_nowhere_and_others_lost_nothing(store):
         "decisions": 3,
         "deliveries": 1,
         "delivery_attempts": 2,
+        "facts": 2,
         "holdouts": 1,
         "idempotency": 4,
         "interventions": 2,
