@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 
 from features.errors import SourceError
+from retention.errors import RetentionError
 from serving.errors import ServingError
-from training.commands import data, models, scores, service
+from training.commands import data, models, retention, scores, service
 from training.commands.shared import err
 from training.errors import EvidenceError
 
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Customer health and churn, with proof.",
 )
-for room in (data, models, scores, service):
+for room in (data, models, scores, service, retention):
     app.add_typer(room.app)
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     """Run a command; a refusal is one message on standard error and exit code 1."""
     try:
         app()
-    except (SourceError, ServingError, EvidenceError) as error:
+    except (SourceError, RetentionError, ServingError, EvidenceError) as error:
         err.print("[bold red]Refused:[/bold red]", escape(str(error)), highlight=False, soft_wrap=True)
         sys.exit(1)
 

@@ -143,6 +143,7 @@ class Settings(Section):
     tracking: Tracking = Tracking()
     store: Store = Store()
     policy: Path = Path("policy.toml")
+    retention: Path = Path("retention.toml")
     delivery: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -173,9 +174,21 @@ class Settings(Section):
         Raises:
             SourceError: a file that the configuration names is not there.
         """
-        path = (self.root / self.policy).resolve()
-        if "policy" in self.model_fields_set and not path.exists():
-            raise SourceError(f'policy = "{self.policy}": {path} does not exist; correct the name or leave it out')
+        return self._rules("policy", self.policy)
+
+    @property
+    def retention_file(self) -> Path | None:
+        """The company's own targets, causes, phases and capacity; without one the shipped ones hold.
+
+        Raises:
+            SourceError: a file that the configuration names is not there.
+        """
+        return self._rules("retention", self.retention)
+
+    def _rules(self, name: str, given: Path) -> Path | None:
+        path = (self.root / given).resolve()
+        if name in self.model_fields_set and not path.exists():
+            raise SourceError(f'{name} = "{given}": {path} does not exist; correct the name or leave it out')
         return path if path.exists() else None
 
     @property

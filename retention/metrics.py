@@ -1,0 +1,107 @@
+"""The company's metrics, defined once: what is divided by what, in which unit, and which way is good.
+
+A decision record keeps the digest of each definition it used, so that nobody compares numbers of two definitions
+(systems X5, X17).
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from retention.errors import RetentionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric: `definition` says exactly what is counted; `good` which way is better, None for neither."""
+
+    name: str
+    title: str
+    definition: str
+    unit: Literal["share", "money", "count", "days", "points", "number"]
+    good: Literal["up", "down"] | None
+
+    @property
+    def digest(self) -> str:
+        """The first 12 hex digits of the SHA-256 of everything above."""
+        told = "\n".join([self.name, self.definition, self.unit, str(self.good)])
+        return sha256(told.encode()).hexdigest()[:12]
+
+
+def _metric(
+    name: str,
+    title: str,
+    unit: Literal["share", "money", "count", "days", "points", "number"],
+    good: Literal["up", "down"] | None,
+    definition: str,
+) -> Metric:
+    return Metric(name=name, title=title, definition=definition, unit=unit, good=good)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        _metric(
+            "logo_churn", "Logo churn", "share", "down", "customers lost in the period / customers at its beginning"
+        ),
+        _metric(
+            "revenue_churn",
+            "Revenue churn",
+            "share",
+            "down",
+            "recurring revenue lost to churn and contraction in the period / recurring revenue at its beginning",
+        ),
+        _metric(
+            "grr",
+            "Gross revenue retention",
+            "share",
+            "up",
+            "(beginning - churn - contraction) / beginning recurring revenue, customers of the beginning alone; "
+            "never above 1",
+        ),
+        _metric(
+            "nrr",
+            "Net revenue retention",
+            "share",
+            "up",
+            "(beginning - churn - contraction + expansion) / beginning recurring revenue, customers of the beginning "
+            "alone",
+        ),
+        _metric("renewal_rate", "Renewal rate", "share", "up", "terms renewed / terms that came to their end"),
+        _metric(
+            "reactivation_rate",
+            "Reactivation rate",
+            "share",
+            "up",
+            "customers lost who came back within the window / customers lost in the window",
+        ),
+        _metric(
+            "ltv",
+            "Lifetime value",
+            "money",
+            "up",
+            "mean recurring revenue a customer and month x gross margin / monthly logo churn",
+        ),
+        _metric("expansion_revenue", "Expansion revenue", "money", "up", "recurring revenue added by customers held"),
+        _metric("save_rate", "Save rate", "share", "up", "accounts treated that stayed / accounts treated, closed"),
+        _metric("nps", "Net promoter score", "points", "up", "100 x (share of 9-10 minus share of 0-6)"),
+        _metric(
+            "at_risk_accounts", "At-risk accounts", "count", "down", "accounts in the lowest tier of the newest run"
+        ),
+        _metric(
+            "value_at_risk", "Value at risk", "money", "down", "sum of churn probability x yearly value over the book"
+        ),
+        _metric("open_tickets", "Support backlog", "count", "down", "tickets open at the moment"),
+    )
+}
+
+
+def metric(name: str) -> Metric:
+    """A metric by its name.
+
+    Raises:
+        RetentionError: there is none; the message lists those that there are.
+    """
+    if name not in METRICS:
+        raise RetentionError(f"there is no metric {name!r}; the metrics are {', '.join(METRICS)}")
+    return METRICS[name]

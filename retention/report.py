@@ -1,0 +1,26 @@
+"""The retention report: every chapter that the company's data allow, as of one moment."""
+
+from collections.abc import Callable
+
+from retention.blocks import Chapter, Report
+from retention.inputs import Inputs
+from retention.metrics import METRICS
+
+Tell = Callable[[str, int, int], None]
+
+CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = ()
+"""The chapters in the order in which a reader wants them: name for the progress bar, and what makes it."""
+
+
+def measure(inputs: Inputs, tell: Tell) -> Report:
+    """Measure everything as of a moment."""
+    chapters = []
+    for done, (name, make) in enumerate(CHAPTERS):
+        tell(f"measuring: {name}", done, len(CHAPTERS))
+        chapters.append(make(inputs))
+    return Report(
+        as_of=inputs.as_of,
+        company=inputs.settings.company.name,
+        chapters=tuple(chapter for chapter in chapters if chapter.blocks or chapter.not_measured),
+        definitions={name: metric.digest for name, metric in METRICS.items()},
+    )

@@ -1,0 +1,42 @@
+"""From a configuration to what retention reads: staged sources and the store's past, as of one moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from features.config import Settings
+from features.engine import open_engine
+from features.snapshots import midnight, span
+from features.sources import stage
+from retention import house
+from retention.blocks import Report
+from retention.inputs import Inputs, open_inputs
+from retention.report import Tell, measure
+from serving.batch import opened_store
+from serving.delivery.loop import utc_now
+from serving.store import history, reports
+
+
+@contextmanager
+def inputs_of(settings: Settings, as_of: datetime | None, tell: Tell) -> Iterator[Inputs]:
+    """What measurements read, as of a moment; None for the last midnight in the data."""
+    rules = house.load(settings.retention_file)
+    with open_engine(settings.home_dir) as engine:
+        tell("reading the sources", 0, 1)
+        staged = stage(settings, engine)
+        day = as_of or midnight(span(engine, staged)[1])
+        with opened_store(settings) as store, store.read() as db:
+            kept = history.tables(db, until=day)
+        yield open_inputs(engine, staged, settings, rules, day, kept)
+
+
+def retention_report(settings: Settings, as_of: datetime | None, tell: Tell) -> Report:
+    """The retention report as of a moment."""
+    with inputs_of(settings, as_of, tell) as inputs:
+        return measure(inputs, tell)
+
+
+def keep_report(settings: Settings, report: Report) -> bool:
+    """Keep a retention report in the store, for the pages and the API; whether it is new."""
+    with opened_store(settings) as store, store.write() as db:
+        return reports.keep(db, reports.RETENTION, report.as_json(), as_of=report.as_of, at=utc_now())

@@ -1,0 +1,36 @@
+"""What happened, what it was worth, and what was done about it: measure."""
+
+from typing import Annotated
+
+import typer
+
+from features.config import load
+from training.commands.shared import DEFAULT, Config, Json, Newest, err, out, progress, show
+
+app = typer.Typer()
+
+
+@app.command()
+def measure(
+    config: Config = DEFAULT,
+    as_of: Newest = None,
+    keep: Annotated[bool, typer.Option("--store", help="Keep the report, for the pages and the API.")] = False,
+    chapter: Annotated[str | None, typer.Option("--chapter", help="Only this chapter, with all of its rows.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The retention report: churn, revenue retention, cohorts, reasons, plays and their effect."""
+    from serving.measuring import keep_report, retention_report
+    from training.report import block_tables
+
+    settings = load(config)
+    with progress() as tell:
+        found = retention_report(settings, as_of, tell)
+    if keep and keep_report(settings, found):
+        err.print(f"Kept the report as of {found.as_of:%Y-%m-%d}.")
+    if chapter is None:
+        show(as_json, found.as_json(), lambda: block_tables.report(found))
+        return
+    chosen = [one for one in found.chapters if one.id == chapter]
+    if not chosen:
+        raise typer.BadParameter(f"--chapter must be one of {', '.join(one.id for one in found.chapters)}")
+    show(as_json, chosen[0].as_json(), lambda: out.print(block_tables.blocks(chosen[0])))
