@@ -1,12 +1,13 @@
 """How a measurement is handed over: blocks of rows that the command line, the API and the pages all show alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
 from retention.errors import RetentionError
 from retention.figures import Figure
+from retention.metrics import metric
 
 Unit = Literal["text", "count", "share", "money", "number", "days", "hours", "points", "month", "day", "flag"]
 ChartKind = Literal["line", "bar", "stacked"]
@@ -79,12 +80,16 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Chapter:
-    """Blocks that belong together; `not_measured` says what could not be measured and which data is missing."""
+    """Blocks that belong together; `not_measured` says what could not be measured and which data is missing.
+
+    `figures` are the values of the metrics of retention/metrics.py that the chapter measured, by metric name.
+    """
 
     id: str
     title: str
     blocks: tuple[Block, ...]
     not_measured: tuple[str, ...] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def block(self, id_: str) -> Block:
         """A block by its id.
@@ -100,7 +105,8 @@ class Chapter:
     def as_json(self) -> dict[str, Any]:
         """The chapter for machines."""
         blocks = [block.as_json() for block in self.blocks]
-        return {"id": self.id, "title": self.title, "blocks": blocks, "not_measured": list(self.not_measured)}
+        told = {"id": self.id, "title": self.title, "blocks": blocks, "not_measured": list(self.not_measured)}
+        return told | {"figures": _figures(self.figures)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +118,20 @@ class Report:
     chapters: tuple[Chapter, ...]
     definitions: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse a metric that has no definition, or that two chapters measured."""
+        measured_by: dict[str, str] = {}
+        for chapter in self.chapters:
+            for name in chapter.figures:
+                other = measured_by.setdefault(metric(name).name, chapter.id)
+                if other != chapter.id:
+                    raise RetentionError(f"metric {name} is measured by chapters {other} and {chapter.id}; keep one")
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The metrics that were measured, by name: what decision records are held against."""
+        return {name: figure for chapter in self.chapters for name, figure in chapter.figures.items()}
+
     def as_json(self) -> dict[str, Any]:
         """The report for machines and for the store."""
         return {
@@ -119,12 +139,17 @@ class Report:
             "company": self.company,
             "chapters": [chapter.as_json() for chapter in self.chapters],
             "definitions": self.definitions,
+            "figures": _figures(self.figures),
         }
 
 
 def rows(values: Iterable[Sequence[Value]]) -> tuple[tuple[Value, ...], ...]:
     """Rows of a block from any sequence of sequences."""
     return tuple(tuple(row) for row in values)
+
+
+def _figures(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {name: _plain(figure) for name, figure in figures.items()}
 
 
 def _plain(value: Value) -> Any:
