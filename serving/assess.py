@@ -1,7 +1,7 @@
 """A scored day under a policy: what each account's score calls for, what moved it, and what is to be told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,12 +22,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Before:
-    """The run before: its moment, the names of its model's features, its scores by account, and past alerts."""
+    """What was there before a run: the run before, past alerts, and what persons told.
+
+    Of the run before: its moment, the names of its model's features, its scores by account. `facts` holds by account
+    and name the numbers that persons told by the moment of the new run.
+    """
 
     as_of: datetime | None = None
     features: tuple[str, ...] = ()
     scores: Mapping[str, Scored] | None = None
     alerts: Sequence[PastAlert] = ()
+    facts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     def of(self, account_id: str) -> Scored | None:
         """An account's score of then; None for one that had none."""
@@ -52,6 +57,7 @@ def assess(policy: Policy, bundle: Bundle, scored: ScoredDay, before: Before, *,
         features=scored.features,
         baseline=scored.baseline,
         business_model=business_model,
+        inputs=before.facts,
         previous={account: _previous(before, row) for account, row in (before.scores or {}).items()},
     )
     warnings = {s.account_id: rules.warning_signs(policy, s) for s in situations}
@@ -154,6 +160,7 @@ def completed(
         "actions": [row_of(action) for action in rules.actions(policy, situation, warnings)],
         "warnings": [row_of(sign) for sign in warnings],
         "freshness": [row_of(one) for one in fresh],
+        "facts": {name: value for name, value in situation.inputs.items() if value is not None},
     }
     return replace(
         row,

@@ -15,7 +15,7 @@ from serving.bundle import Bundle
 from serving.daily import score_day
 from serving.delivery import Target, enqueue, scored_event
 from serving.policy import Alert, Policy, look_back
-from serving.store import Store, runs, signs
+from serving.store import Store, facts, runs, signs
 from serving.store import alerts as alert_log
 from serving.store.outbox import Event
 from serving.store.runs import ModelVersion, NewRun, Written
@@ -91,15 +91,15 @@ def keep_run(store: Store, found: Assessed, model: ModelVersion, run: NewRun, ta
 
 
 def run_before(store: Store, policy: Policy, day: datetime) -> Before:
-    """What the store knows of the last run before a day, and of the alerts of the cool-down."""
+    """What the store knows of the last run before a day, of the alerts of the cool-down, and of facts told by then."""
     with store.read() as db:
         past = [run for run in runs.list_runs(db) if run.as_of < day]
-        alerts = alert_log.past(db, since=day - look_back(policy))
+        alerts, told = alert_log.past(db, since=day - look_back(policy)), facts.numbers(db, at=day)
         if not past:
-            return Before(alerts=alerts)
+            return Before(alerts=alerts, facts=told)
         model = runs.model(db, past[-1].model_version)
         names = tuple(spec["name"] for spec in model.about["features"]) if model else ()
-        return Before(past[-1].as_of, names, runs.before(db, day), alerts)
+        return Before(past[-1].as_of, names, runs.before(db, day), alerts, told)
 
 
 def model_of(bundle: Bundle, version: str) -> ModelVersion:

@@ -23,7 +23,7 @@ from serving.api.limits import Deadline, read_body
 from serving.api.problems import Problem
 
 JSON = "application/json"
-UNSAFE = ("POST", "DELETE")
+UNSAFE = ("POST", "PUT", "DELETE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Endpoint:
     more than it saves.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     summary: str
     permission: Permission

@@ -1,7 +1,7 @@
 """Score rows now, with the live model: the same details as a stored score has, from the same functions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isnan, nan
 from typing import Any
@@ -25,13 +25,18 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What is known of a row besides its features: all of a stored account for a what-if, else its id alone."""
+    """What is known of a row besides its features: all of a stored account for a what-if, else its id alone.
+
+    `facts` are those that persons had told when the account was scored, so that a what-if differs from the stored score
+    by the changed inputs alone.
+    """
 
     score: Score
     as_of: datetime
     baseline: Sequence[float | None] | None = None
     data_as_of: dict[str, datetime | None] | None = None
     value_rank: float | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 def score_rows(
@@ -130,7 +135,7 @@ def _assessed(live: Live, policy: Policy, business_model: str, row: Scored, know
         inactive=score_.inactive,
         features=features,
         baseline=dict(zip(names, usual, strict=True)),
-        inputs=dict.fromkeys(policy.inputs),
+        inputs={name: known.facts.get(name) for name in policy.inputs},
         reasons=tuple(Reason(**reason) for reason in row.detail["reasons"]),
         previous=_previous(known),
         data_as_of={c: moment for c, moment in (known.data_as_of or {}).items() if moment is not None},

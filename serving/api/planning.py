@@ -114,6 +114,7 @@ def _what_if(live: Live, stored: Stored, found: Scored, row: WhatIf) -> Plan | R
         baseline=[usual.get(name) for name in live.places],
         data_as_of=_data_as_of(found),
         value_rank=stored.ranks.get(row.external_id),
+        facts=found.detail.get("facts") or {},
     )
     return Plan("what_if", values, known, before)
 

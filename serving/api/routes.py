@@ -1,6 +1,6 @@
 """All endpoints of the API: the one table from which routes, access and the OpenAPI document are made."""
 
-from serving.api import account_answers, accounts, answers, asks, decisions, jobs, model, model_answers, worker
+from serving.api import account_answers, accounts, answers, asks, decisions, facts, jobs, model, model_answers, worker
 from serving.api.endpoint import Endpoint
 from serving.api.predict import has_few_rows, predict
 
@@ -65,6 +65,26 @@ ENDPOINTS = (
         answer=account_answers.DecisionAnswer,
         status=201,
         writes=decisions.decide,
+        misses=True,
+        conflicts=True,
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{ACCOUNT}/facts",
+        summary="What persons told of an account, and what the policy asks for",
+        permission="read",
+        answer=facts.FactsAnswer,
+        reads=facts.list_facts,
+        misses=True,
+    ),
+    Endpoint(
+        method="PUT",
+        path=f"{ACCOUNT}/facts",
+        summary="Tell facts of an account that no table holds",
+        permission="decide",
+        body=facts.Tell,
+        answer=facts.FactsAnswer,
+        writes=facts.tell_facts,
         misses=True,
         conflicts=True,
     ),

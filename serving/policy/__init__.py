@@ -4,10 +4,11 @@
 """
 
 from serving.policy.cadence import Freshness, due, freshness, score_is_stale
-from serving.policy.document import ChurnType, Driver, Level, Play, Policy, Severity, TierRule, Treatment, Window
+from serving.policy.document import ChurnType, Driver, Input, Level, Play, Policy, Severity, TierRule, Treatment, Window
 from serving.policy.drivers import TopDriver, churn_type, driver_of, top_drivers
 from serving.policy.dry_run import Preview, Row, preview
 from serving.policy.from_book import situations
+from serving.policy.inputs import understood
 from serving.policy.loading import load
 from serving.policy.news import Alert
 from serving.policy.responses import Action, actions, window_of
@@ -23,6 +24,7 @@ __all__ = [
     "ChurnType",
     "Driver",
     "Freshness",
+    "Input",
     "Level",
     "PastAlert",
     "Play",
@@ -51,6 +53,7 @@ __all__ = [
     "score_is_stale",
     "situations",
     "top_drivers",
+    "understood",
     "warning_signs",
     "window_of",
 ]

@@ -80,6 +80,23 @@ class ChurnType(Row):
     when: Condition | None = None
 
 
+class Input(Row):
+    """A fact that no table holds and a person tells: a number in [at_least, at_most], or a date.
+
+    It is a date where the name ends in `_days_ago`: rules read the days since then.
+    """
+
+    id: str
+    text: Text
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def is_date(self) -> bool:
+        """Whether it is told as a date, which ages by itself."""
+        return self.id.endswith("_days_ago")
+
+
 class Rise(Row):
     """From this value of the number that warned on, the warning has this severity."""
 
@@ -215,7 +232,7 @@ class Policy(Row):
     """The rules of one company. Tables are keyed by the id that other tables refer to them by."""
 
     roles: dict[str, str]
-    inputs: dict[str, str]
+    inputs: dict[str, Input]
     tiers: dict[str, TierRule]
     plays: dict[str, Play]
     drivers: dict[str, Driver]
@@ -231,9 +248,9 @@ class Policy(Row):
     @model_validator(mode="before")
     @classmethod
     def _ids_are_the_table_names(cls, given: dict[str, Any]) -> dict[str, Any]:
-        keyed = ("tiers", "plays", "drivers", "churn_types", "risk", "warnings", "renewal", "business")
+        keyed = ("inputs", "tiers", "plays", "drivers", "churn_types", "risk", "warnings", "renewal", "business")
         return given | {
-            section: {name: _named(name, row) for name, row in given[section].items()}
+            section: {name: _named(name, _whole(section, row)) for name, row in given[section].items()}
             for section in keyed
             if section in given
         }
@@ -253,6 +270,11 @@ class Policy(Row):
     def _tiers_cover_the_scale(self) -> Self:
         check_tiers(self.bands)
         return self
+
+
+def _whole(section: str, row: Any) -> Any:
+    """An input may be given as its text alone."""
+    return {"text": row} if section == "inputs" and isinstance(row, str) else row
 
 
 def _named(name: str, row: Any) -> Any:

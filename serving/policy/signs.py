@@ -96,7 +96,9 @@ def _in_words(
 def described(policy: Policy, name: str) -> str:
     """What a name that a condition asks for means; the name itself for a company's own events."""
     feature = declared().get(name)
-    return feature.definition if feature else FACTS.get(name) or policy.inputs.get(name) or name
+    if feature:
+        return feature.definition
+    return policy.inputs[name].text if name in policy.inputs else FACTS.get(name, name)
 
 
 def amount(value: float | None) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select
 
+from serving.errors import ServingError
 from serving.store.records import columns, read, row_of
 from serving.store.tables import facts
 
@@ -45,8 +46,17 @@ class Fact(Telling):
 
 
 def tell(db: Connection, telling: Telling) -> bool:
-    """Keep a fact; whether it is news (the same again, or taking back what nobody told, writes nothing)."""
-    last = in_force(db, telling.account_id, at=telling.at).get(telling.name)
+    """Keep a fact; whether it is news (the same again, or taking back what nobody told, writes nothing).
+
+    Raises:
+        ServingError: it became known before what was told last of this name: history is only ever added to at its end.
+    """
+    last = next((fact for fact in history(db, telling.account_id) if fact.name == telling.name), None)
+    if last and last.at > telling.at:
+        raise ServingError(
+            f"{telling.name} of {telling.account_id} was told as of {last.at:%Y-%m-%d %H:%M} last; "
+            "what came before it can no longer be told"
+        )
     held = (last.value, last.moment, last.note) if last and last.is_told else (None, None, None)
     told = (telling.value, telling.moment, telling.note)
     if held == told or held[:2] == told[:2] == (None, None):

@@ -1,4 +1,4 @@
-"""Warning signs W1 to W17: each fires on its case and stays silent on the case that looks like it."""
+"""Warning signs W1 to W17 and those that persons tell: each fires on its case and stays silent on the case that looks like it."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -83,11 +83,13 @@ CASES = {
     "W15": (account(escalations_84d=2.0), account(escalations_84d=1.0)),
     "W16": (account(events_28d=10.0, complaints_84d=1.0), account(events_28d=10.0, days_since_last_use=20.0)),
     "W17": (account(before(59.0), health=49.0), account(before(60.0), health=50.0)),
+    "goals": (account(told={"goal_attainment": 0.49}), account(told={"goal_attainment": 0.5})),
+    "competitor": (account(told={"competitor_days_ago": 90.0}), account(told={"competitor_days_ago": 91.0})),
 }
 
 
 def test_every_shipped_rule_has_a_case():
-    assert CASES.keys() == POLICY.warnings.keys() == {f"W{i}" for i in range(1, 18)}
+    assert CASES.keys() == POLICY.warnings.keys() == {f"W{i}" for i in range(1, 18)} | {"goals", "competitor"}
 
 
 def test_a_calm_account_is_left_alone():

@@ -1,4 +1,4 @@
-"""What runs and rules look like in the terminal: keys of the service, and what a policy would do."""
+"""What the service's side looks like in the terminal: keys, told facts, deliveries, and what a policy would do."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from rich.text import Text
 
 from serving.delivery import Line
 from serving.policy import Preview
+from serving.store.facts import Fact
 from serving.store.keys import ApiKey
 from training.report.layout import bullets, section, table
 from training.report.words import UNKNOWN, count, number, percent
@@ -22,6 +23,19 @@ def keys(found: Sequence[ApiKey]) -> RenderableType:
         last = UNKNOWN if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}"
         state = "in use" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
         rows.add_row(key.id, escape(key.name), key.role, f"{key.created_at:%Y-%m-%d}", last, state)
+    return rows
+
+
+def facts(found: Sequence[Fact]) -> RenderableType:
+    """Each fact with who told it; a dash for one that was taken back."""
+    if not found:
+        return Text("Nobody told a fact yet; `keepwell facts set ACCOUNT NAME VALUE` tells one.")
+    rows = table("account", "fact", "value>", "known since", "by", "note")
+    for fact in found:
+        told = UNKNOWN if fact.value is None else f"{fact.value:g}"
+        value = told if fact.moment is None else f"{fact.moment:%Y-%m-%d}"
+        known, note = f"{fact.at:%Y-%m-%d %H:%M}", escape((fact.note or "")[:60])
+        rows.add_row(escape(fact.account_id), escape(fact.name), value, known, escape(fact.by), note)
     return rows
 
 

@@ -19,7 +19,7 @@ from serving.assess import Before, assess
 from serving.book import ScoredDay, score_book
 from serving.bundle import Bundle
 from serving.policy import Policy, load
-from serving.store import Store, keys, open_store, runs
+from serving.store import Store, facts, keys, open_store, runs
 from serving.store.runs import ModelVersion, NewRun
 
 with warnings.catch_warnings():
@@ -172,7 +172,8 @@ def _keep(store: Store, bundle: Bundle, policy: Policy, day, as_of: datetime, fi
     scored_at = as_of + timedelta(hours=3)
     with store.write() as db:
         past = runs.latest(db)
-        before = Before(past.as_of, names, runs.before(db, as_of)) if past else Before()
+        told = facts.numbers(db, at=as_of)
+        before = Before(past.as_of, names, runs.before(db, as_of), facts=told) if past else Before(facts=told)
         found = assess(policy, held, scored, before, business_model="saas")
         runs.put_model(db, model)
         run = NewRun(as_of=as_of, model_version="7", policy_digest=policy.digest, scored_at=scored_at)
