@@ -143,7 +143,7 @@ class Report:
         }
 
 
-def rows(values: Iterable[Sequence[Value]]) -> tuple[tuple[Value, ...], ...]:
+def rows(values: Iterable[Sequence[Any]]) -> tuple[tuple[Value, ...], ...]:
     """Rows of a block from any sequence of sequences."""
     return tuple(tuple(row) for row in values)
 

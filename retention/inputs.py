@@ -139,10 +139,11 @@ def open_inputs(
 
 def _all_plays(at: str) -> str:
     """The plays of the company's own table, and beside them those recorded in Keepwell."""
-    columns = "account_id, at, play, owner, cost_cents, COALESCE(arm, 'treated') AS arm, outcome, driver"
+    columns = "r.account_id, r.at, play, owner, cost_cents, COALESCE(arm, 'treated') AS arm, outcome, driver"
     return f"""
         CREATE OR REPLACE VIEW known_interventions AS
         SELECT {columns} FROM interventions r
         WHERE r.at < {at} AND r.known_at <= {at} AND (r.superseded_at IS NULL OR r.superseded_at > {at})
         UNION ALL
-        SELECT account_id, at, play, owner, CAST(ROUND(cost * 100) AS BIGINT), arm, outcome, driver FROM play_history"""
+        SELECT r.account_id, r.at, play, owner, CAST(ROUND(cost * 100) AS BIGINT), arm, outcome, driver
+        FROM play_history r"""
