@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from serving.policy.conditions import Condition
+from retention.conditions import Condition
 from serving.policy.document import LEVELS, Policy
 from serving.policy.names import is_declared
 from serving.policy.situation import FACTS

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from serving.policy.conditions import Condition, Row
+from retention.conditions import Condition, Row
 from serving.tiers import Tier, check_tiers
 
 Severity = Literal["low", "medium", "high"]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from serving.policy.conditions import Condition, passed
+from retention.conditions import Condition
+from serving.policy.conditions import passed
 from serving.policy.document import LEVELS, Case, Level, Policy, Treatment
 from serving.policy.signs import amount, described
 from serving.policy.situation import Situation

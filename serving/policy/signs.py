@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serving.policy.conditions import Test, passed, ratio_to_usual
+from retention.conditions import Test
+from serving.policy.conditions import passed, ratio_to_usual
 from serving.policy.document import SEVERITIES, Policy, Severity, WarningRule
 from serving.policy.names import declared
 from serving.policy.situation import FACTS, Situation, value_of

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retention.conditions import Test
 from serving.policy import (
     Situation,
     actions,
@@ -22,7 +23,6 @@ from serving.policy import (
     warning_signs,
     window_of,
 )
-from serving.policy.conditions import Test
 from serving.reasons import Reason
 from serving.tiers import tier_of
 
