@@ -46,7 +46,7 @@ class FactOut(Answer):
 
 
 class FactsAnswer(Envelope):
-    """What persons told of an account: everything that the policy asks for, and all that was ever told, newest first."""
+    """What persons told of an account: all that the policy asks for, and all that was ever told, newest first."""
 
     external_id: str
     facts: list[FactOut]

@@ -4,33 +4,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from pydantic import ValidationError
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from serving.api import decisions as door
 from serving.api.answers import Fault
-from serving.api.asks import Decide
-from serving.api.endpoint import Asked
-from serving.api.limits import Deadline
-from serving.api.problems import Problem, faults_of
-from serving.pages import explained, whatif
+from serving.api.problems import Problem
+from serving.pages import explained, facts, whatif
 from serving.pages.book import ranges
 from serving.pages.door import Visit
 from serving.pages.events import by_day, decision_in_words, happened, label
 from serving.pages.words import adding_up, told
 from serving.policy import Policy
 from serving.store import accounts, decisions, runs, signs
+from serving.store import facts as fact_log
 from serving.store.decisions import Decision
+from serving.store.facts import Fact
 from serving.store.runs import ModelVersion, Run
 from serving.store.scores import Scored
 
 LOOK_BACK = timedelta(days=730)
-UNDERSTOOD = (409, 422)
-"""A decision that was understood and cannot be: the form is shown again with the reason."""
-SECTIONS = ("play", "reason", "tier", "risk_level")
-"""Fields of the form of a decision."""
+FLASHES = {
+    "decided": "Your decision is recorded; it is the first in the history below.",
+    "told": "What you told is recorded; the next run reads it.",
+}
+"""What the page says after a form was taken, by the field of its address that says so."""
 
 
 @dataclass(frozen=True)
@@ -43,50 +40,13 @@ class Found:
     past: Sequence[accounts.Past]
     warned: Sequence[signs.Raised]
     decided: Sequence[Decision]
+    told: Mapping[str, Fact]
     seen: Mapping[str, tuple[float, float]]
 
 
 def show(visit: Visit) -> Response:
     """GET /accounts/{id}."""
-    return _shown(visit, find(visit, visit.request.path_params["account_id"]))
-
-
-def decide(visit: Visit) -> Response:
-    """POST /decisions: a form's decision, recorded as the API records one; back to the account, which shows it."""
-    account_id, form = visit.form.get("account_id", ""), visit.form
-    found = find(visit, account_id)
-    try:
-        ask = decision_of(form)
-        asked = Asked(
-            context=visit.context,
-            caller=visit.caller,
-            request_id=visit.request.state.request_id,
-            deadline=Deadline.after(visit.context.limits.work_seconds),
-            path={"account_id": account_id},
-            body=ask,
-        )
-        with visit.context.store.write() as db:
-            door.decide(asked, db)
-    except ValidationError as error:
-        return _shown(visit, found, status=422, faults=faults_of(error))
-    except Problem as problem:
-        if problem.status not in UNDERSTOOD:
-            raise
-        return _shown(visit, found, status=422, faults=[Fault(where="decision", what=problem.detail or "")])
-    query = urlencode({"decided": ask.choice})
-    return RedirectResponse(f"/accounts/{quote(account_id, safe='')}?{query}#decisions", 303)
-
-
-def decision_of(form: Mapping[str, str]) -> Decide:
-    """A form's fields as a decision; empty ones are left out, and only an override puts something in place.
-
-    Raises:
-        ValidationError: an override without a reason, or a value that does not exist.
-    """
-    held = {name: form[name].strip() for name in SECTIONS if form.get(name, "").strip()}
-    placed = {name: held.pop(name) for name in ("tier", "risk_level") if name in held}
-    choice = form.get("choice", "")
-    return Decide.model_validate({"choice": choice, **held, "values": placed if choice == "override" else {}})
+    return shown(visit, find(visit, visit.request.path_params["account_id"]))
 
 
 def find(visit: Visit, account_id: str) -> Found:
@@ -110,11 +70,13 @@ def find(visit: Visit, account_id: str) -> Found:
             past=accounts.history(db, account_id, since=since),
             warned=signs.of_account(db, account_id, since=since),
             decided=decisions.history(db, account_id),
+            told=fact_log.in_force(db, account_id, at=visit.context.clock()),
             seen=ranges(db, run.id, names) if scored.features and names else {},
         )
 
 
-def _shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fault] = ()) -> Response:
+def shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fault] = ()) -> Response:
+    """The page; with `faults`, what a form was not taken for."""
     policy, scored = visit.context.policy, found.scored
     specs = explained.specs_of(found.model)
     events = happened(policy, found.past, found.warned, found.decided)
@@ -139,12 +101,13 @@ def _shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fa
         events_by_day=by_day(found.past, events),
         open_signs={sign.rule: sign for sign in found.warned if sign.closed_at is None},
         decided=found.decided,
+        known=facts.known(policy, found.told, scored, found.run),
         in_words=lambda decision: decision_in_words(policy, decision),
         sliders=tried[: whatif.MOST_SLIDERS],
         more_sliders=tried[whatif.MOST_SLIDERS : 4 * whatif.MOST_SLIDERS],
         faults=faults,
         form=visit.form,
-        flash=visit.query.get("decided") if not faults else None,
+        flash=next((said for name, said in FLASHES.items() if name in visit.query and not faults), None),
         bands=_bands(policy),
         is_live=visit.context.models.current is not None,
     )

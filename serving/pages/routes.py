@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Route
 
-from serving.pages import account, assets, export, login, model, portfolio
+from serving.pages import account, assets, export, forms, login, model, portfolio
 from serving.pages.door import open_page, page
 
 
@@ -17,7 +17,8 @@ def routes() -> Sequence[BaseRoute]:
         page("/", portfolio.show),
         page("/accounts.csv", export.export),
         page("/accounts/{account_id:path}", account.show),
-        page("/decisions", account.decide, permission="decide", method="POST"),
+        page("/decisions", forms.decide, permission="decide", method="POST"),
+        page("/facts", forms.tell, permission="decide", method="POST"),
         page("/model", model.show),
         Route("/assets/{name}", assets.serve, name="GET /assets/{name}"),
     ]

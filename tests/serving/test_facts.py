@@ -16,6 +16,20 @@ from serving.telling import Teller, tell
 
 POLICY = load()
 NOW = datetime(2026, 3, 2)
+OWN = """
+[inputs]
+sponsor_calls = "Calls with the sponsor this quarter"
+
+[warnings.sponsor]
+title = "No sponsor"
+component = "relationship"
+severity = "low"
+when.any = [{ feature = "sponsor_calls", below = 1 }]
+text = "{value} calls"
+play = "csm_review"
+owner = "csm"
+due_in_hours = 48
+"""
 
 
 @pytest.fixture
@@ -67,12 +81,7 @@ def test_what_cannot(name, given, message):
 
 def test_an_input_of_the_companys_own_can_be_told_and_warned_on(store, tmp_path):
     own = tmp_path / "policy.toml"
-    own.write_text(
-        '[inputs]\nsponsor_calls = "Calls with the sponsor this quarter"\n'
-        '[warnings.sponsor]\ntitle = "No sponsor"\ncomponent = "relationship"\nseverity = "low"\ntext = "{value} calls"\n'
-        'when.any = [{ feature = "sponsor_calls", below = 1 }]\nplay = "csm_review"\nowner = "csm"\ndue_in_hours = 48\n',
-        encoding="utf-8",
-    )
+    own.write_text(OWN, encoding="utf-8")
     policy = load(own)
     with store.write() as db:
         assert tell(db, policy, "acme", {"sponsor_calls": "0"}, Teller(now=NOW, at=NOW)) == ["sponsor_calls"]

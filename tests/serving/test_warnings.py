@@ -1,4 +1,4 @@
-"""Warning signs W1 to W17 and those that persons tell: each fires on its case and stays silent on the case that looks like it."""
+"""Warning signs W1 to W17 and those from facts: each fires on its case, and is silent on what looks like it."""
 
 from dataclasses import replace
 from datetime import datetime
