@@ -12,10 +12,10 @@ from features.config import Settings
 from features.engine import Engine
 from features.snapshots import midnight
 from features.sources import Staged, stage
+from retention.silence import Threshold, by_segment, learn_inactivity
 from serving.bundle import Bundle
 from training.evidence import Evidence, judge
 from training.history import History, load_history
-from training.inactivity import Threshold, by_segment, learn_inactivity
 from training.intervals import Figure
 from training.leaks import check as check_leaks
 from training.leaks import shifted_matrix

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from training.errors import EvidenceError
-from training.inactivity import Threshold, by_segment, inactive, learn_inactivity
+from retention.errors import RetentionError
+from retention.silence import Threshold, by_segment, inactive, learn_inactivity
 
 START, DAY = datetime(2023, 1, 2), timedelta(days=1)
 LEARN = '[churn]\nkind = "inactivity"\nhorizon_days = {}\ninactive_days = {}'
@@ -44,7 +44,7 @@ def test_a_number_is_everybodys_threshold(company: Any) -> None:
 def test_learning_without_usage_is_refused(company: Any) -> None:
     terms = [{"account_id": "a", "started_at": START}]
     company.stage('[churn]\ninactive_days = "learn"', subscriptions=terms)
-    with pytest.raises(EvidenceError, match=r"needs \[sources.usage\]"):
+    with pytest.raises(RetentionError, match=r"needs \[sources.usage\]"):
         learn_inactivity(company.engine, company.staged, company.settings, START)
 
 

@@ -23,7 +23,7 @@ from features.config import Settings
 from features.engine import Engine
 from features.scans import LONGEST
 from features.sources import Staged
-from training.errors import EvidenceError
+from retention.errors import RetentionError
 
 WHOLE_BOOK = ""
 MIN_ACCOUNTS = 50
@@ -62,7 +62,7 @@ def learn_inactivity(engine: Engine, staged: Staged, settings: Settings, known_b
     without the setting there is none.
 
     Raises:
-        EvidenceError: there is no usage to learn from.
+        RetentionError: there is no usage to learn from.
     """
     wanted = settings.churn.inactive_days
     if wanted is None:
@@ -70,17 +70,26 @@ def learn_inactivity(engine: Engine, staged: Staged, settings: Settings, known_b
     if isinstance(wanted, int):
         return [Threshold(WHOLE_BOOK, wanted)]
     if "usage" not in staged.sources:
-        raise EvidenceError('[churn] inactive_days = "learn" needs [sources.usage]; map it, or give a number of days')
-    engine.create("silences", _silences(engine.moment(known_by), settings.churn.horizon_days))
+        raise RetentionError('[churn] inactive_days = "learn" needs [sources.usage]; map it, or give a number of days')
+    return learned(engine, settings.churn.horizon_days, known_by)
+
+
+def learned(engine: Engine, horizon: int, known_by: datetime) -> list[Threshold]:
+    """The thresholds of the book, first, and of each large enough segment, by what was known at a midnight.
+
+    Raises:
+        RetentionError: no usage was known then.
+    """
+    engine.create("silences", _silences(engine.moment(known_by), horizon))
     sizes = engine.rows(
         "SELECT segment, COUNT(DISTINCT account_id) AS accounts FROM silences WHERE segment IS NOT NULL "
         f"GROUP BY segment HAVING accounts >= {MIN_ACCOUNTS} ORDER BY segment"
     )
     book = engine.rows("SELECT COUNT(DISTINCT account_id) FROM silences")
     if not book[0][0]:
-        raise EvidenceError(f"no usage was known by {known_by:%Y-%m-%d}; there is no silence to learn from")
+        raise RetentionError(f"no usage was known by {known_by:%Y-%m-%d}; there is no silence to learn from")
     groups = [(WHOLE_BOOK, book[0][0]), *((str(segment), accounts) for segment, accounts in sizes)]
-    return [_threshold(engine, segment, int(str(n)), settings.churn.horizon_days) for segment, n in groups]
+    return [_threshold(engine, segment, int(str(n)), horizon) for segment, n in groups]
 
 
 def by_segment(thresholds: Iterable[Threshold]) -> dict[str, int]:
