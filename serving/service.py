@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import HTTP_PROTOCOLS
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -200,3 +201,4 @@ Keepwell: Any = bentoml.service(
     tracing={"excluded_urls": ".*"},
 )(_Nothing)
 Keepwell.add_asgi_middleware(Before, build=build)
+HTTP_PROTOCOLS["auto"] = "serving.api.connections:Connection"  # BentoML has no setting for what its uvicorn speaks

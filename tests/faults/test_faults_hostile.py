@@ -83,17 +83,15 @@ def _has_answer(wire):
 
 
 def test_who_drips_is_cut_off_and_hurts_nobody(live):
-    """Forty bodies and forty heads that never end: bodies get 408; all others are served meanwhile."""
+    """Forty bodies and a hundred heads that never end, and ten clients that say nothing; all others are served."""
+    whole = head(live, "/v1/predict", "Content-Length: 1000")
     opened = []
     try:
-        for number in range(80):
-            wire = socket.create_connection(("127.0.0.1", live.port), timeout=60)
-            opened.append(wire)
-            whole = head(live, "/v1/predict", "Content-Length: 1000")
-            wire.sendall(whole + b"{" if number < 40 else whole[:-20])
+        for words in [whole + b"{"] * 40 + [whole[:-20]] * 100 + [b""] * 10:
+            opened.append(socket.create_connection(("127.0.0.1", live.port), timeout=60))
+            opened[-1].sendall(words)
         assert well(live)
-        for wire in opened[:40]:
-            assert status_of(wire.recv(65536)) == 408
+        assert [status_of(wire.recv(65536)) for wire in opened] == [408] * 40 + [None] * 110  # None: it was closed
         assert well(live)
     finally:
         for wire in opened:

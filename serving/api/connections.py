@@ -1,0 +1,41 @@
+"""Connections: uvicorn times the rest between requests, not their heads; here nobody holds a connection for ever."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+
+class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """A client's connection, which is looked at every `seconds` and closed when the client let that time go by.
+
+    Closed is one that has been waiting for the whole head of a request since the last look (the first counts from the
+    beginning), or whose answer was not read any further. Bodies have their own limit (`limits.read_body`), and a
+    request that is worked on may take longer.
+    """
+
+    seconds = 10.0
+
+    def connection_made(self, transport: Any) -> None:
+        """It begins."""
+        super().connection_made(transport)
+        self._seen: tuple[Any, bool, int] = (None, True, 0)
+        self._again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It ended."""
+        self._next.cancel()
+        super().connection_lost(exc)
+
+    def _again(self) -> None:
+        self._next: asyncio.TimerHandle = self.loop.call_later(self.seconds, self._look)
+
+    def _look(self) -> None:
+        is_waiting = self.cycle is None or self.cycle.response_complete
+        unread = self.transport.get_write_buffer_size()
+        now = (self.cycle, is_waiting, unread)
+        if (is_waiting or unread) and now == self._seen:
+            self.transport.abort()
+            return
+        self._seen = now
+        self._again()
