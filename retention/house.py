@@ -3,16 +3,19 @@
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import SourceError
 from features.overriding import overlay, read_toml
+from retention.effects.holdout import check_rule
 from retention.errors import RetentionError
+from retention.journey.ways import Ways
 
 DEFAULT = "default.toml"
 Share = Annotated[float, Field(ge=0, le=1)]
+Level = Literal["high", "medium", "low"]
 
 
 class Section(BaseModel):
@@ -66,23 +69,132 @@ class Programme(Section):
     """How plays are measured."""
 
     holdout_share: float = Field(ge=0, lt=1)
+    never_hold_out: tuple[Annotated[str, AfterValidator(check_rule)], ...]
     outcome_days: int = Field(ge=1)
     fewest: int = Field(ge=1)
+    fewest_to_judge: int = Field(ge=2)
     natural_save_rate: Share | None = None
+    saved_years: float = Field(gt=0)
     overhead: float = Field(ge=0)
+    offers: tuple[str, ...]
+    proactive_share: Share
+    reactive_days: float = Field(ge=0)
+    uplift_cases: int = Field(ge=20)
+    uplift_losses: int = Field(ge=5)
 
 
-class House(Section):
+class Theme(Section):
+    """What customers write about: a text is about it when it holds one of the words, in any case."""
+
+    title: str
+    words: tuple[str, ...] = Field(min_length=1)
+
+
+class Told(Section):
+    """How a cause is recognised: by words in what persons wrote, drivers of the policy, and traces in the tables."""
+
+    title: str
+    words: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+
+
+class SubCause(Told):
+    """A cause in particular, whether it could have been prevented, and the layer that would have (systems R22)."""
+
+    layer: Literal["foundation", "engagement", "intervention", "residual"]
+    preventable: bool = True
+    is_expectation: bool = False
+    """Whether a promise made at the sale was not kept (systems P12)."""
+
+
+class Cause(Told):
+    """A root cause of churn with its sub-causes (systems T4); its own words are those that name no sub-cause."""
+
+    sub: dict[str, SubCause] = Field(min_length=1)
+
+
+class Reasons(Section):
+    """How losses are looked into; days are counted back from a loss, or from the moment of the report."""
+
+    period_days: int = Field(ge=28)
+    recent_days: int = Field(ge=7)
+    look_back_days: int = Field(ge=28)
+    passive_days: int = Field(ge=1)
+    early_days: int = Field(ge=28)
+    tickets: int = Field(ge=2)
+    chance: float = Field(gt=0, lt=1)
+    sale_attributes: tuple[str, ...] = ()
+
+
+class Assumed(Section):
+    """A number that nobody measured: what is assumed, and the range within which it may lie."""
+
+    low: float
+    base: float
+    high: float
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Assumed":
+        if not self.low <= self.base <= self.high:
+            raise ValueError(f"low <= base <= high; got {self.low}, {self.base}, {self.high}")
+        return self
+
+
+class Care(Section):
+    """What a play takes and prevents: `hours` of the owner's time, `cost` besides, `effect` as a share of churn."""
+
+    levels: tuple[Level, ...] = Field(min_length=1)
+    drivers: tuple[str, ...] = ()
+    hours: float = Field(gt=0)
+    cost: float = Field(0.0, ge=0)
+    effect: Assumed
+
+
+class Capacity(Section):
+    """Who can do how much in `days` days, and how the hours are meant to be split by risk level."""
+
+    days: int = Field(ge=1)
+    hours: float = Field(ge=0)
+    owners: dict[str, Annotated[float, Field(ge=0)]]
+    split: dict[Level, Share]
+    leeway: Share
+    treatment: dict[Level, str]
+    not_preventable: tuple[str, ...]
+    hour_cost: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Capacity":
+        if len(self.split) != 3 or len(self.treatment) != 3:
+            raise ValueError("split and treatment name high, medium and low")
+        if abs(sum(self.split.values()) - 1) > 1e-9:
+            raise ValueError(f"the split's shares sum to {sum(self.split.values()):g}; make it 1")
+        return self
+
+
+class House(Ways):
     """A whole retention.toml."""
 
     money: Money
     targets: dict[str, TargetSet]
     programme: Programme
+    capacity: Capacity
+    plays: dict[str, Care]
+    themes: dict[str, Theme]
+    reasons: Reasons
+    causes: dict[str, Cause]
 
     @model_validator(mode="after")
     def _target_set_is_there(self) -> "House":
         if self.money.target_set not in self.targets:
             raise ValueError(f"[money] target_set: {self.money.target_set!r} is none of {', '.join(self.targets)}")
+        return self
+
+    @model_validator(mode="after")
+    def _treatments_are_there(self) -> "House":
+        for level, play in self.capacity.treatment.items():
+            if play not in self.plays or level not in self.plays[play].levels:
+                raise ValueError(f"[capacity] treatment: {level} = {play!r} is no play for that level under [plays]")
         return self
 
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
+from retention import health, voice
 from retention.blocks import Chapter, Report
 from retention.inputs import Inputs
 from retention.metrics import METRICS
 
 Tell = Callable[[str, int, int], None]
 
-CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = ()
+CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = (
+    ("health", health.chapter),
+    ("voice", voice.chapter),
+)
 """The chapters in the order in which a reader wants them: name for the progress bar, and what makes it."""
 
 

@@ -154,7 +154,7 @@ def _answered(inputs: Inputs) -> str:
         LEFT JOIN ({ACTIONS}) t ON t.account_id = s.account_id AND t.at > s.at
         WHERE s.due_at IS NOT NULL
         GROUP BY s.account_id, a.owner, s.rule, s.text, s.at, s.due_at, s.closed_at, s.closed_by
-        HAVING NOT (MIN(t.at) IS NULL AND s.closed_by = 'run' AND s.closed_at <= s.due_at)"""
+        HAVING MIN(t.at) IS NOT NULL OR (s.closed_by = 'run' AND s.closed_at <= s.due_at) IS NOT TRUE"""
 
 
 def _hours(until: str) -> str:
