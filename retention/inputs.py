@@ -1,7 +1,7 @@
 """What a measurement reads: the company's tables and what Keepwell kept, all as known at one moment, in one engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from features.contracts import SOURCES
 from features.engine import Engine
 from features.sources import Staged
 from retention.house import House
+from retention.ledger import lifetimes
 
 TEXT, MOMENT, NUMBER, FLAG = pa.string(), pa.timestamp("us"), pa.float64(), pa.bool_()
 
@@ -32,6 +33,14 @@ KEPT = {
         "top_driver_2": TEXT,
         "top_driver_3": TEXT,
         "inactive": FLAG,
+    },
+    "driver_history": {
+        "account_id": TEXT,
+        "as_of": MOMENT,
+        "driver": TEXT,
+        "title": TEXT,
+        "owners": TEXT,
+        "log_odds": NUMBER,
     },
     "sign_history": {
         "account_id": TEXT,
@@ -63,14 +72,32 @@ KEPT = {
     },
     "holdout_history": {"account_id": TEXT, "arm": TEXT, "at": MOMENT},
     "check_history": {"account_id": TEXT, "item": TEXT, "at": MOMENT, "by": TEXT, "is_done": FLAG},
+    "fact_history": {"account_id": TEXT, "name": TEXT, "value": NUMBER, "moment": MOMENT, "at": MOMENT},
 }
 """What Keepwell's own store holds, by table and column; each is an empty table where there is no store.
 
-`score_history` has one row an account and kept run, `driver` being the policy's; `sign_history` the warning signs,
-`play_history` the plays recorded in Keepwell, `holdout_history` who was drawn into which arm and when.
+`score_history` has one row an account and kept run, `driver` being the policy's; `driver_history` one row an account
+and driver that raises its risk in the newest run, `owners` being roles with commas between; `sign_history` the warning
+signs, `play_history` the plays recorded in Keepwell, `holdout_history` who was drawn into which arm and when, `fact_history`
+what persons told (neither value nor moment: taken back).
 """
 
-CLOCK = {"score_history": "as_of"}
+CLOCK = {"score_history": "as_of", "driver_history": "as_of"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standards:
+    """What the policy sets and measurements read, as plain values: retention knows no policy.
+
+    Attributes:
+        tiers: names of the tiers, the healthiest first.
+        touch_every_days: by risk level.
+        renewal_days: the renewal windows, the widest first.
+    """
+
+    tiers: tuple[str, ...] = ()
+    touch_every_days: Mapping[str, float] = field(default_factory=dict)
+    renewal_days: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +114,7 @@ class Inputs:
     settings: Settings
     house: House
     as_of: datetime
+    standards: Standards = Standards()
 
     def has(self, source: str, *columns: str) -> bool:
         """Whether the company's data have this source and fill these columns."""
@@ -109,8 +137,9 @@ def open_inputs(
     house: House,
     as_of: datetime,
     kept: Mapping[str, pa.Table] | None = None,
+    standards: Standards | None = None,
 ) -> Inputs:
-    """Make the views and tables that measurements read.
+    """Make the views and tables that measurements read, and those of `retention.ledger.lifetimes`.
 
     Args:
         engine: with the staged sources in it.
@@ -119,6 +148,7 @@ def open_inputs(
         house: its retention.toml.
         as_of: the moment; naive UTC.
         kept: tables of `KEPT` out of the store; those that are missing are empty.
+        standards: what the policy sets.
     """
     at = engine.moment(as_of)
     for source in SOURCES.values():
@@ -134,7 +164,16 @@ def open_inputs(
         engine.register(f"_{name}", table)
         engine.create(name, f"SELECT * FROM _{name} r WHERE r.{CLOCK.get(name, 'at')} <= {at}")
     engine.run(_all_plays(at))
-    return Inputs(engine=engine, staged=staged, settings=settings, house=house, as_of=as_of)
+    inputs = Inputs(
+        engine=engine,
+        staged=staged,
+        settings=settings,
+        house=house,
+        as_of=as_of,
+        standards=standards or Standards(),
+    )
+    lifetimes.make(inputs)
+    return inputs
 
 
 def _all_plays(at: str) -> str:
