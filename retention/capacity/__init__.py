@@ -1,0 +1,1 @@
+"""Who gets the team's hours: plays chosen for accounts within the hours that their owners have."""

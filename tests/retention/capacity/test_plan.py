@@ -1,0 +1,121 @@
+"""Owners' plans from a kept run: who may get hours, overload, one hour more, and what the plan is worth."""
+
+from datetime import datetime
+
+import pyarrow as pa
+import pytest
+
+from retention import house
+from retention.capacity import chapter as told
+from retention.capacity.candidates import HELD_OUT, NOT_PREVENTABLE, NOT_SCORED, find
+from retention.figures import Figure
+from retention.inputs import KEPT, open_inputs
+
+RUN = datetime(2025, 1, 6)
+MEASURED = {"recovery_plan": Figure(0.5, 80, 0.3, 0.7)}
+
+
+@pytest.fixture
+def planned(company):
+    """Inputs over a kept run: rows of account, owner, level, driver, probability, yearly value; and who is held out."""
+
+    def make(rows, held=(), toml=""):
+        subs = [{"account_id": name, "started_at": "2024-01-01"} for name in ("unscored", *(row[0] for row in rows))]
+        (company.folder / "retention.toml").write_text(toml, encoding="utf-8")
+        company.stage("[churn]\nhorizon_days = 28", subscriptions=subs)
+        names = ("account_id", "owner", "risk_level", "driver", "churn_probability", "yearly_value")
+        scores = [dict.fromkeys(KEPT["score_history"]) | dict(zip(names, row, strict=True)) for row in rows]
+        old = [row | {"as_of": datetime(2024, 1, 1), "churn_probability": 0.9} for row in scores]
+        kept = {
+            "score_history": _table("score_history", old + [row | {"as_of": RUN} for row in scores]),
+            "holdout_history": _table(
+                "holdout_history", [{"account_id": a, "arm": "holdout", "at": RUN} for a in held]
+            ),
+        }
+        rules = house.load(company.folder / "retention.toml")
+        return open_inputs(company.engine, company.staged, company.settings, rules, RUN, kept)
+
+    return make
+
+
+def _table(name, rows):
+    return pa.Table.from_pylist(rows, schema=pa.schema(list(KEPT[name].items())))
+
+
+def rows_of(chapter, block):
+    return chapter.block(block).as_dicts()
+
+
+@pytest.mark.system("T3", "P10")
+def test_hours_go_to_preventable_churn_that_nobody_holds_out(planned):
+    found = find(
+        planned(
+            [
+                ("gets", "ann", "high", "low_adoption", 0.1, 1000.0),
+                ("moves", "ann", "high", "strategic_shift", 0.1, 1000.0),
+                ("held", "ann", "high", "low_adoption", 0.1, 1000.0),
+                ("new", "ann", None, None, None, 1000.0),
+                ("free", "ann", "high", "low_adoption", 0.1, None),
+            ],
+            held=["held"],
+        )
+    )
+    assert [one.account_id for one in found.candidates] == ["gets"]
+    assert found.left_out == {NOT_PREVENTABLE: 1, HELD_OUT: 1, NOT_SCORED: 2}
+
+
+def test_the_stake_is_a_years_margin_times_churn_within_the_outcome_days(planned):
+    (one,) = find(planned([("A", "ann", "high", "budget", 0.1, 1000.0)])).candidates
+    assert one.probability == pytest.approx(1 - 0.9**3)  # 84 days of windows of 28
+    assert one.stake == pytest.approx((1 - 0.9**3) * 1000 * 0.75)
+
+
+def test_accounts_without_an_owner_get_no_hours_unless_no_account_has_one(planned):
+    rows = [("A", "ann", "high", None, 0.1, 1000.0), ("B", None, "high", None, 0.1, 1000.0)]
+    load = {row["owner"]: row for row in rows_of(told.chapter(planned(rows)), "load")}
+    assert (load["nobody"]["hours"], load["ann"]["hours"]) == (0, 30)
+    alone = told.chapter(planned([("B", None, "high", None, 0.1, 1000.0)]))
+    assert [(row["owner"], row["hours"]) for row in rows_of(alone, "load")] == [("the team", 30)]
+
+
+@pytest.mark.system("P7", "P8", "P9", "P10")
+def test_an_owner_with_more_standard_treatment_than_hours_is_overloaded(planned):
+    rows = [(f"H{i}", "ann", "high", None, 0.1, 1000.0) for i in range(3)]
+    rows += [("M", "ann", "medium", None, 0.1, 1000.0), ("L", "ann", "low", None, 0.1, 1000.0)]
+    rows += [("X", "ben", "high", None, 0.1, 1000.0)]
+    chapter = told.chapter(planned(rows, toml="[capacity]\nowners = { ann = 6, ben = 6 }"))
+    ann, ben = rows_of(chapter, "load")
+    assert (ann["wanted"], ann["load"], ann["is_overloaded"]) == (3 * 2 + 0.5 + 0.25, 6.75 / 6, True)
+    assert (ben["wanted"], ben["is_overloaded"]) == (2, False)
+    assert chapter.block("load").notes == ("1 of 2 owners are overloaded.",)
+
+
+def test_one_hour_more_is_worth_what_it_adds(planned):
+    toml = "[capacity]\nowners = { ann = 2 }\nleeway = 1"
+    rows = [("A", "ann", "high", None, 0.2, 1000.0), ("B", "ann", "low", None, 0.1, 1000.0)]
+    (row,) = rows_of(told.chapter(planned(rows, toml=toml)), "load")
+    stakes = {one.account_id: one.stake for one in find(planned(rows, toml=toml)).candidates}
+    assert row["hour_is_worth"] == pytest.approx(0.04 * stakes["B"])  # the quarter of an hour that did not fit
+
+
+@pytest.mark.system("P10")
+def test_the_chapter_adds_up_and_says_what_is_assumed(planned):
+    rows = [(f"A{i}", f"csm-{i % 2}", ("high", "medium", "low")[i % 3], "budget", 0.05 + i / 100, 900.0 + i)
+            for i in range(24)]  # fmt: skip
+    chapter = told.chapter(planned(rows), MEASURED, hours=5.0)
+    plan, risk, random = rows_of(chapter, "value")
+    accounts, hours = rows_of(chapter, "accounts"), rows_of(chapter, "hours")
+    assert plan["value"].value == pytest.approx(sum(row["value"].value for row in accounts))
+    assert plan["value"].value == pytest.approx(sum(row["value"].value for row in hours))
+    assert sum(row["hours"] for row in hours) == pytest.approx(sum(row["hours"] for row in accounts))
+    assert {row["hours"] for row in rows_of(chapter, "load")} == {5.0}
+    for owner in ("csm-0", "csm-1"):
+        assert sum(row["hours"] for row in hours if row["owner"] == owner) <= 5.0
+    assert plan["value"].value >= risk["value"].value > random["value"].value > 0
+    basis = {row["play"]: (row["basis"], row["effect"].value) for row in rows_of(chapter, "plays")}
+    assert basis["recovery_plan"] == ("measured", 0.5)
+    assert basis["re_engage"] == ("assumed", 0.08)
+
+
+def test_without_a_kept_run_the_chapter_says_so(planned):
+    assert told.chapter(planned([])).not_measured == (told.NO_SCORES,)
