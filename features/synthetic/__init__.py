@@ -5,6 +5,7 @@
 
 from features.synthetic.company import Company, simulate
 from features.synthetic.files import configuration, write
+from features.synthetic.programme import Programme
 from features.synthetic.truth import Truth
 
-__all__ = ["Company", "Truth", "configuration", "simulate", "write"]
+__all__ = ["Company", "Programme", "Truth", "configuration", "simulate", "write"]

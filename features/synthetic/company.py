@@ -11,6 +11,7 @@ from features.synthetic import commerce, fate, reasons
 from features.synthetic.commerce import Stints
 from features.synthetic.export import exported
 from features.synthetic.mess import Broken, break_rows
+from features.synthetic.programme import Programme, futures
 from features.synthetic.script import write_script
 from features.synthetic.truth import Truth, tell
 from features.synthetic.world import DAY, Array, World, found, month_start
@@ -47,6 +48,7 @@ def simulate(
     rate: float = 0.025,
     signal: float = 1.0,
     effect: float = -0.8,
+    programme: Programme | None = None,
 ) -> Company:
     """Simulate a company from `start` for whole steps of 28 days; the same arguments give the same bytes.
 
@@ -64,6 +66,8 @@ def simulate(
         rate: mean probability to churn within 28 days.
         signal: factor on all terms and on the effect of plays; 0 makes the hazard constant.
         effect: what a play adds to the log-odds of three windows.
+        programme: plays that are given more widely and whose effects differ, instead of `effect`; `signal` does not
+            change them, and the truth tells both futures of each case.
 
     Raises:
         SourceError: `weights` does not name the four health components, or the history is too short.
@@ -75,14 +79,16 @@ def simulate(
     raw, signed = script.risk(stints), world.started_at[:, None] < world.grid
     recipe = fate.scale(raw, signed, _spreads(world, weights, signal), rate)
     log_odds = recipe.log_odds(raw)
-    first = fate.draw(world, log_odds, stints, 0, effect)
+    giving = programme or fate.Giving()
+    adds = programme.adds(world, recipe.terms(raw)) if programme else np.full(log_odds.shape, effect)
+    first = fate.draw(world, log_odds, stints, 0, adds, giving)
     stints = _return_some(world, stints.ended(0, *fate.left_at(world, first.leaves, 0)))
     raw = script.risk(stints)
-    second = fate.draw(world, recipe.log_odds(raw), stints, 1, effect)
+    second = fate.draw(world, recipe.log_odds(raw), stints, 1, adds, giving)
     stints = stints.ended(1, *fate.left_at(world, second.leaves, 1))
     terms, fates = recipe.terms(raw), (first, second)
     rows = script.lived(stints)
-    rows["interventions"] = reasons.interventions(world, terms, first, stints)
+    rows["interventions"] = reasons.interventions(world, terms, first, stints, giving)
     tables = exported(world, script.deals, rows, reasons.losses(world, terms, fates, stints))
     tables, broken = break_rows(tables, world.rng("mess")) if messy else (tables, {})
     return Company(
@@ -90,7 +96,16 @@ def simulate(
         end=world.end.astype(datetime),
         test_from=world.grid[-max(1, min(6, len(world.grid) // 3))].astype(datetime),
         tables=tables,
-        truth=tell(world, recipe, terms, stints, fates, effect, fate.average_effect(log_odds, first, effect)),
+        truth=tell(
+            world,
+            recipe,
+            terms,
+            stints,
+            fates,
+            effect=float("nan") if programme else effect,
+            average_effect=fate.average_effect(log_odds, first, adds),
+            cases=futures(world, log_odds, adds, rows["interventions"]),
+        ),
         broken=broken,
     )
 

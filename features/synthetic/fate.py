@@ -13,8 +13,20 @@ STRENGTH = 9.0
 COMMERCIAL = 0.25
 """Spread of the commercial term over STRENGTH."""
 EFFECT_STEPS = 3
-WINDOWS_BETWEEN = 6
-HELD_OUT = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Giving:
+    """Who gets a play at a snapshot, in a first stint.
+
+    Of the accounts whose log-odds lie in the book's share from `from_rank` upwards, and who had no play for `between`
+    windows, a `share` drawn by lot. Accounts that no play ever reaches, a share of `held_out`, are drawn once each.
+    """
+
+    share: float = 0.5
+    from_rank: float = 0.9
+    between: int = 6
+    held_out: float = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,31 +80,32 @@ def scale(raw: dict[str, Array], signed: Array, spreads: dict[str, float], rate:
     return recipe
 
 
-def draw(world: World, log_odds: Array, stints: Stints, stint: int, effect: float) -> Fate:
+def draw(world: World, log_odds: Array, stints: Stints, stint: int, effect: Array, giving: Giving) -> Fate:
     """Let time pass: at each snapshot some plays are begun and some accounts leave.
 
-    In a first stint, half of the tenth with the highest log-odds that had no play for six windows get one.
-    It adds `effect` to the log-odds of the next three windows, unless the account is held out.
+    A play adds `effect` (per account and snapshot it begins at) to the log-odds of the next three windows, unless the
+    account is held out.
     """
     rng, shape = world.rng(f"fate {stint}"), log_odds.shape
-    luck, chosen = rng.random(shape), rng.random(shape) < 0.5
-    treated = ~held_out(world)
+    luck, chosen = rng.random(shape), rng.random(shape) < giving.share
+    treated = ~held_out(world, giving)
     boost, begun, leaves = np.zeros(shape), np.zeros(shape, dtype=bool), np.full(world.accounts, -1)
-    last_play = np.full(world.accounts, -WINDOWS_BETWEEN)
+    last_play = np.full(world.accounts, -giving.between)
     for k in np.flatnonzero((stints.begins[:, stint, None] < world.grid).any(axis=0)):
         here = (stints.begins[:, stint] < world.grid[k]) & (leaves < 0)
-        high = np.quantile(log_odds[here, k], 0.9) if here.any() else 0.0
+        high = np.quantile(log_odds[here, k], giving.from_rank) if here.any() else 0.0
         if stint == 0:
-            begun[:, k] = here & (log_odds[:, k] >= high) & (k - last_play >= WINDOWS_BETWEEN) & chosen[:, k]
+            begun[:, k] = here & (log_odds[:, k] >= high) & (k - last_play >= giving.between) & chosen[:, k]
         last_play[begun[:, k]] = k
-        boost[begun[:, k] & treated, k + 1 : k + 1 + EFFECT_STEPS] = effect
+        works = begun[:, k] & treated
+        boost[works, k + 1 : k + 1 + EFFECT_STEPS] = effect[works, k, None]
         leaves[here & (luck[:, k] < sigmoid(log_odds[:, k] + boost[:, k]))] = k
     return Fate(leaves=leaves, boost=boost, begun=begun)
 
 
-def held_out(world: World) -> Array:
+def held_out(world: World, giving: Giving) -> Array:
     """Accounts that no play ever reaches, drawn once per account."""
-    drawn: Array = world.rng("holdout").random(world.accounts) < HELD_OUT
+    drawn: Array = world.rng("holdout").random(world.accounts) < giving.held_out
     return drawn
 
 
@@ -103,7 +116,7 @@ def left_at(world: World, leaves: Array, stint: int) -> tuple[Array, Array]:
     return gone, world.grid[leaves[gone]] + day[gone] * DAY
 
 
-def average_effect(log_odds: Array, fate: Fate, effect: float) -> float:
+def average_effect(log_odds: Array, fate: Fate, effect: Array) -> float:
     """Mean change a play makes to the probability to churn within the three windows it works in.
 
     Over the plays whose account is still there when the first of them opens and whose windows all close;
@@ -113,7 +126,8 @@ def average_effect(log_odds: Array, fate: Fate, effect: float) -> float:
     counts = (step + EFFECT_STEPS < log_odds.shape[1]) & (fate.leaves[account] != step)
     windows = step[counts, None] + 1 + np.arange(EFFECT_STEPS)
     base = log_odds[account[counts, None], windows]
-    without, with_play = (1 - np.prod(1 - sigmoid(base + change), axis=1) for change in (0.0, effect))
+    added = effect[account[counts], step[counts], None]
+    without, with_play = (1 - np.prod(1 - sigmoid(base + change), axis=1) for change in (0.0, added))
     return float(np.mean(with_play - without)) if counts.any() else 0.0
 
 

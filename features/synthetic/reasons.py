@@ -3,7 +3,7 @@
 import numpy as np
 
 from features.synthetic.commerce import Stints
-from features.synthetic.fate import Fate, held_out
+from features.synthetic.fate import Fate, Giving, held_out
 from features.synthetic.risk import COMPONENTS
 from features.synthetic.world import DAY, NO_TEXT, Array, Rows, World, in_order
 
@@ -54,12 +54,12 @@ def _losses(world: World, terms: dict[str, Array], fate: Fate, ends: Array, stin
     }
 
 
-def interventions(world: World, terms: dict[str, Array], fate: Fate, stints: Stints) -> Rows:
+def interventions(world: World, terms: dict[str, Array], fate: Fate, stints: Stints, giving: Giving) -> Rows:
     """One row per play begun, carried out or held out, in the three days after its snapshot."""
     rng = world.rng("interventions")
     account, step = np.nonzero(fate.begun)
     driver, n = _driver(terms, account, step), len(account)
-    is_held = held_out(world)[account]
+    is_held = held_out(world, giving)[account]
     names, costs = (np.array(column) for column in zip(*PLAYS.values(), strict=True))
     outcome = rng.choice(["completed", "declined", "no answer"], n, p=[0.6, 0.15, 0.25])
     rows: Rows = {

@@ -22,7 +22,8 @@ class Truth:
     (what plays add), all in log-odds; probability = sigmoid(intercept + their sum), and whether the account
     churned in (snapshot_at, snapshot_at + 28 days]. `weights` are the health components' shares of the
     spreads (99th - 1st percentile of the term over `rows`). `oracle_auc` is the AUC of `probability`.
-    `effect` is what a play adds to the log-odds, `average_effect` to the probability within 84 days.
+    `effect` is what a play adds to the log-odds (NaN where that differs), `average_effect` to the probability within
+    84 days. `cases` has one row a play, carried out or held out: see `features.synthetic.programme.futures`.
     """
 
     rows: pa.Table
@@ -31,6 +32,7 @@ class Truth:
     oracle_auc: float
     effect: float
     average_effect: float
+    cases: pa.Table
 
 
 def tell(
@@ -39,8 +41,10 @@ def tell(
     terms: dict[str, Array],
     stints: Stints,
     fates: tuple[Fate, ...],
+    *,
     effect: float,
     average_effect: float,
+    cases: pa.Table,
 ) -> Truth:
     """Gather the truth from the law (`recipe`, `terms`) and what was drawn in each stint."""
     parts = [_at_risk(world, recipe, terms, stints, fates, stint) for stint in range(len(fates))]
@@ -53,6 +57,7 @@ def tell(
         oracle_auc=auc(rows["probability"], rows["churned"]),
         effect=effect,
         average_effect=average_effect,
+        cases=cases,
     )
 
 
