@@ -18,6 +18,8 @@ from serving.store.records import row_of
 from serving.store.scores import Scored, rows_of
 
 Array = NDArray[np.float64]
+DUE = "is_due"
+"""In a row's detail: whether a watch run was about the account."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Before:
     """What was there before a run: the run before, past alerts, and what persons told.
 
     Of the run before: its moment, the names of its model's features, its scores by account. `facts` holds by account
-    and name the numbers that persons told by the moment of the new run.
+    and name the numbers that persons told by the moment of the new run. `book` is the last run of the whole book where
+    the run before was one of watched accounts alone.
     """
 
     as_of: datetime | None = None
@@ -33,23 +36,49 @@ class Before:
     scores: Mapping[str, Scored] | None = None
     alerts: Sequence[PastAlert] = ()
     facts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    book: "Before | None" = None
 
     def of(self, account_id: str) -> Scored | None:
         """An account's score of then; None for one that had none."""
         return (self.scores or {}).get(account_id)
 
+    def last_told(self, account_id: str) -> Previous | None:
+        """The account as people were last told of it: at the run before if it was due then, else at `book`."""
+        row = self.of(account_id)
+        if row is None or self.as_of is None:
+            return None
+        if self.book is not None and not row.detail.get(DUE):
+            return self.book.last_told(account_id)
+        return _previous(self.as_of, row)
+
 
 @dataclass(frozen=True)
 class Assessed:
-    """The book with everything that the policy says of it; lists are in the order of the book."""
+    """The book with everything that the policy says of it; lists are in the order of the book.
+
+    `due` are the accounts that a watch run is about; None stands for all of them.
+    """
 
     situations: list[Situation]
     warnings: dict[str, tuple[WarningSign, ...]]
     rows: list[Scored]
     alerts: AlertRun
+    due: frozenset[str] | None = None
+
+    def is_due(self, account_id: str) -> bool:
+        """Whether the run is about this account."""
+        return self.due is None or account_id in self.due
 
 
-def assess(policy: Policy, bundle: Bundle, scored: ScoredDay, before: Before, *, business_model: str) -> Assessed:
+def assess(
+    policy: Policy,
+    bundle: Bundle,
+    scored: ScoredDay,
+    before: Before,
+    *,
+    business_model: str,
+    scope: rules.Scope = "book",
+) -> Assessed:
     """Rules applied to a scored day; `bundle` is the model that scored it."""
     situations = rules.situations(
         policy,
@@ -58,9 +87,10 @@ def assess(policy: Policy, bundle: Bundle, scored: ScoredDay, before: Before, *,
         baseline=scored.baseline,
         business_model=business_model,
         inputs=before.facts,
-        previous={account: _previous(before, row) for account, row in (before.scores or {}).items()},
+        previous={account: told for account in before.scores or () if (told := before.last_told(account))},
     )
     warnings = {s.account_id: rules.warning_signs(policy, s) for s in situations}
+    due = None if scope == "book" else _due(policy, situations, warnings)
     moved = what_moved(bundle, scored, before, _stale(policy, situations))
     inputs = matrix(bundle, scored.features), matrix(bundle, scored.baseline)
     rows = [
@@ -69,7 +99,16 @@ def assess(policy: Policy, bundle: Bundle, scored: ScoredDay, before: Before, *,
             rows_of(scored.book, before.scores), situations, moved, *map(_listed, inputs), strict=True
         )
     ]
-    return Assessed(situations, warnings, rows, rules.alerts(policy, situations, warnings, before.alerts))
+    if due is not None:
+        rows = [replace(row, detail={**row.detail, DUE: row.account_id in due}) for row in rows]
+    alerts = rules.alerts(policy, situations, warnings, before.alerts, about=due)
+    return Assessed(situations, warnings, rows, alerts, due)
+
+
+def _due(
+    policy: Policy, situations: Sequence[Situation], warnings: Mapping[str, Sequence[WarningSign]]
+) -> frozenset[str]:
+    return frozenset(s.account_id for s in situations if rules.is_due(policy, s, warnings[s.account_id]))
 
 
 def what_moved(bundle: Bundle, scored: ScoredDay, before: Before, stale: frozenset[str]) -> list[Change | None]:
@@ -106,15 +145,14 @@ def _then(bundle: Bundle, past: Sequence[Scored | None], names: Sequence[str]) -
     )
 
 
-def _previous(before: Before, row: Scored) -> Previous:
-    assert before.as_of is not None
+def _previous(as_of: datetime, row: Scored) -> Previous:
     renewal = row.score.renewal_at
     return Previous(
-        as_of=before.as_of,
+        as_of=as_of,
         health=row.score.health_score,
         tier=row.score.tier,
         churn_probability=row.score.churn_probability,
-        days_to_renewal=None if renewal is None else (renewal - before.as_of).total_seconds() / 86400,
+        days_to_renewal=None if renewal is None else (renewal - as_of).total_seconds() / 86400,
         warnings={sign["rule"]: sign["severity"] for sign in row.detail.get("warnings", [])},
     )
 

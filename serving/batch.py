@@ -22,9 +22,9 @@ from serving.delivery import ping as send_test
 from serving.delivery.loop import utc_now
 from serving.delivery.sending import new_client, sender
 from serving.errors import ServingError
-from serving.policy import Policy, Preview
+from serving.policy import Policy, Preview, Scope
 from serving.run import Kept, run_before, score_and_keep
-from serving.store import Store, open_store
+from serving.store import Store, open_store, runs
 from serving.store.address import store_url
 
 Stage = Callable[[str, int, int], None]
@@ -77,12 +77,30 @@ def book(settings: Settings, as_of: datetime | None, model: str | None, tell: St
         return now.score(as_of)
 
 
+def due_on(settings: Settings, day: datetime) -> Scope | None:
+    """Which run the company's cadence asks for on a day, by the runs of earlier days; None where nothing is due."""
+    policy = rules.load(settings.policy_file)
+    with opened_store(settings) as store, store.read() as db:
+        past = [run for run in runs.list_runs(db) if run.as_of < day]
+    books = [run.as_of for run in past if not run.is_watch]
+    last_book, last_run = (moments[-1] if moments else None for moments in (books, [run.as_of for run in past]))
+    model = settings.company.business_model
+    return rules.scope_due(policy, model, last_book=last_book, last_run=last_run, now=day)
+
+
 def keep(
-    settings: Settings, days: Sequence[datetime], model: str | None, tell: Stage, *, shadow: bool = False
+    settings: Settings,
+    days: Sequence[datetime],
+    model: str | None,
+    tell: Stage,
+    *,
+    shadow: bool = False,
+    scope: Scope = "book",
 ) -> list[Kept]:
     """Score the books of some days, in this order, and keep them in the store with everything that follows.
 
-    With `shadow` the challenger scores them too; its runs are kept beside, not shown and not returned.
+    With `shadow` the challenger scores them too; its runs are kept beside, not shown and not returned. `scope` says
+    whom the runs tell of.
 
     Raises:
         ServingError: there is no challenger to score in the shadow.
@@ -93,13 +111,21 @@ def keep(
         rival = _rival(now) if shadow else None
         for done, day in enumerate(days):
             tell("scoring", done, len(days))
-            kept.append(_keep(now, day, store, targets))
+            kept.append(_keep(now, day, store, targets, scope=scope))
             if rival:
                 _keep(rival, day, store, {}, is_shadow=True)
     return kept
 
 
-def _keep(now: Ready, day: datetime, store: Store, targets: Mapping[str, Target], *, is_shadow: bool = False) -> Kept:
+def _keep(
+    now: Ready,
+    day: datetime,
+    store: Store,
+    targets: Mapping[str, Target],
+    *,
+    is_shadow: bool = False,
+    scope: Scope = "book",
+) -> Kept:
     return score_and_keep(
         now.settings,
         now.engine,
@@ -111,6 +137,7 @@ def _keep(now: Ready, day: datetime, store: Store, targets: Mapping[str, Target]
         store=store,
         targets=targets,
         is_shadow=is_shadow,
+        scope=scope,
     )
 
 

@@ -1,6 +1,6 @@
 """One batch run: the book of a day through the policy into the store, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.daily import score_day
 from serving.delivery import Target, enqueue, scored_event
-from serving.policy import Alert, Policy, look_back
+from serving.policy import Alert, Policy, Scope, look_back
 from serving.store import Store, facts, runs, signs
 from serving.store import alerts as alert_log
 from serving.store.outbox import Event
@@ -30,13 +30,15 @@ COLD_START = "cold-start"
 class Kept:
     """A run in the store. `is_new`: written by this call; else it was there and nothing was changed, nobody told.
 
-    `alerts` says in a sentence what was told and what waits.
+    `alerts` says in a sentence what was told and what waits. `due` counts the accounts that a watch run was about, None
+    for a run about all.
     """
 
     scored: ScoredDay
     run: runs.Run
     is_new: bool
     alerts: str
+    due: int | None = None
 
 
 def score_and_keep(
@@ -51,11 +53,13 @@ def score_and_keep(
     store: Store,
     targets: Mapping[str, Target] | None = None,
     is_shadow: bool = False,
+    scope: Scope = "book",
 ) -> Kept:
     """Score the book of a day and keep it with its risk levels, actions, warning signs and alerts, all or nothing.
 
     The same (day, model, policy) again changes nothing. `targets` are those who are told. A shadow run is kept
-    and not shown; it tells nobody, and neither does a run of a day before the latest one.
+    and not shown; it tells nobody, and neither does a run of a day before the latest one. A run of the scope `watch`
+    scores the book too, and tells of those accounts alone that are due.
 
     Raises:
         ServingError: nobody is to be scored on that day, or the store cannot be written.
@@ -63,7 +67,7 @@ def score_and_keep(
     bundle = replace(bundle, tiers=policy.bands)
     scored = score_day(settings, engine, staged, bundle, day, version=version)
     before = run_before(store, policy, day)
-    found = assess(policy, bundle, scored, before, business_model=settings.company.business_model)
+    found = assess(policy, bundle, scored, before, business_model=settings.company.business_model, scope=scope)
     model = model_of(bundle, version or COLD_START)
     run = NewRun(
         as_of=day,
@@ -71,9 +75,11 @@ def score_and_keep(
         policy_digest=policy.digest,
         scored_at=datetime.now(UTC).replace(tzinfo=None),
         is_shadow=is_shadow,
+        is_watch=scope == "watch",
     )
     written = keep_run(store, found, model, run, targets or {})
-    return Kept(scored, written.run, written.is_new, found.alerts.told)
+    due = None if found.due is None else len(found.due)
+    return Kept(scored, written.run, written.is_new, found.alerts.told, due)
 
 
 def keep_run(store: Store, found: Assessed, model: ModelVersion, run: NewRun, targets: Mapping[str, Target]) -> Written:
@@ -85,8 +91,9 @@ def keep_run(store: Store, found: Assessed, model: ModelVersion, run: NewRun, ta
         written = runs.write_run(db, run, found.rows)
         if written.is_new and is_news:
             alert_log.record(db, found.alerts)
-            _keep_signs(db, _signs(found, run.as_of), run.as_of)
-            enqueue(db, [*_events(found), *(scored_event(row, run) for row in found.rows)], targets)
+            _keep_signs(db, found, run.as_of)
+            mirrored = [scored_event(row, run) for row in found.rows if found.is_due(row.account_id)]
+            enqueue(db, [*_events(found), *mirrored], targets)
     return written
 
 
@@ -97,9 +104,12 @@ def run_before(store: Store, policy: Policy, day: datetime) -> Before:
         alerts, told = alert_log.past(db, since=day - look_back(policy)), facts.numbers(db, at=day)
         if not past:
             return Before(alerts=alerts, facts=told)
-        model = runs.model(db, past[-1].model_version)
+        last = past[-1]
+        model = runs.model(db, last.model_version)
         names = tuple(spec["name"] for spec in model.about["features"]) if model else ()
-        return Before(past[-1].as_of, names, runs.before(db, day), alerts, told)
+        whole = next((run for run in reversed(past) if not run.is_watch), None)
+        book = Before(whole.as_of, scores=runs.scores_of(db, whole)) if whole and last.is_watch else None
+        return Before(last.as_of, names, runs.scores_of(db, last), alerts, told, book)
 
 
 def model_of(bundle: Bundle, version: str) -> ModelVersion:
@@ -120,13 +130,17 @@ def model_of(bundle: Bundle, version: str) -> ModelVersion:
     )
 
 
-def _keep_signs(db: Connection, found: Sequence[Sign], day: datetime) -> None:
-    """Raise what is new, close what no longer holds; an open sign that still holds keeps its deadline."""
+def _keep_signs(db: Connection, found: Assessed, day: datetime) -> None:
+    """Raise what is new, close what no longer holds; an open sign that still holds keeps its deadline.
+
+    Signs of accounts that a watch run is not about stay as they are until their turn.
+    """
+    now = [sign for sign in _signs(found, day) if found.is_due(sign.account_id)]
     open_ = {(sign.account_id, sign.rule): sign.id for sign in signs.list_open(db)}
-    holding = {(sign.account_id, sign.rule) for sign in found}
-    signs.raise_all(db, [sign for sign in found if (sign.account_id, sign.rule) not in open_])
+    holding = {(sign.account_id, sign.rule) for sign in now}
+    signs.raise_all(db, [sign for sign in now if (sign.account_id, sign.rule) not in open_])
     for what, number in open_.items():
-        if what not in holding:
+        if what not in holding and found.is_due(what[0]):
             signs.close(db, number, at=day, by="run")
 
 

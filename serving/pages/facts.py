@@ -33,7 +33,7 @@ def known(policy: Policy, told: Mapping[str, Fact], scored: Scored, run: Run) ->
     return rows
 
 
-def given(policy: Policy, told: Mapping[str, Fact], form: Mapping[str, str]) -> dict[str, str | None]:
+def given(policy: Policy, told: Mapping[str, Fact], form: Mapping[str, str]) -> dict[str, float | str | None]:
     """The fields of a form that differ from what is in force; an empty one takes back what was told."""
     fields = {name: form[FIELD + name].strip() for name in policy.inputs if FIELD + name in form}
     return {name: text or None for name, text in fields.items() if text != text_of(told.get(name))}

@@ -1,12 +1,17 @@
 """How often a company scores, by its business model, and when the data behind a score is too old."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from serving.policy.document import Business, Policy
+from serving.policy.signs import WarningSign
 from serving.policy.situation import Situation
 
 DAY = timedelta(days=1)
+Scope = Literal["book", "watch"]
+"""Whom a run is about: every account, or those that are watched more often."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,31 @@ def due(policy: Policy, business_model: str, *, last_scored: datetime | None, ti
     rule = _business(policy, business_model)
     every = rule.watch_every_days if tier in rule.watch_tiers else rule.score_every_days
     return last_scored is None or now - last_scored >= every * DAY
+
+
+def scope_due(
+    policy: Policy, business_model: str, *, last_book: datetime | None, last_run: datetime | None, now: datetime
+) -> Scope | None:
+    """Which run is due: of the book, of the watched accounts, or none; the arguments are moments of earlier runs."""
+    if due(policy, business_model, last_scored=last_book, tier=None, now=now):
+        return "book"
+    watched = _business(policy, business_model).watch_tiers
+    is_watched = any(due(policy, business_model, last_scored=last_run, tier=tier, now=now) for tier in watched)
+    return "watch" if is_watched else None
+
+
+def is_due(policy: Policy, situation: Situation, warnings: Sequence[WarningSign]) -> bool:
+    """Whether a watch run is about this account: by its tier now or when it was last told of, or because it is urgent.
+
+    `situation.previous` is the score that people were last told of. Urgent is a warning that is due within the hours
+    for which nothing is held back.
+    """
+    before, hurry = situation.previous, policy.alerts.never_hold_hours
+    tiers = {situation.tier, before.tier if before else None}
+    last = before.as_of if before else None
+    model, now = situation.business_model, situation.as_of
+    by_cadence = any(due(policy, model, last_scored=last, tier=tier, now=now) for tier in tiers)
+    return by_cadence or any(sign.due_in_hours <= hurry for sign in warnings)
 
 
 def _fresh(component: str, newest: datetime | None, limit: float, as_of: datetime) -> Freshness:

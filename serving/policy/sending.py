@@ -1,6 +1,6 @@
 """Which news of one run becomes an alert, which waits, and which was told already."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -40,8 +40,10 @@ def alerts(
     situations: Sequence[Situation],
     warnings: Mapping[str, Sequence[WarningSign]],
     past: Iterable[PastAlert],
+    *,
+    about: Container[str] | None = None,
 ) -> AlertRun:
-    """The alerts of one run of the whole book.
+    """The alerts of one run.
 
     News of one account that the same play answers is one alert, the most urgent, with the rest under `also`. An
     alert with the key of one sent less than `cool_down_days` ago waits. Of the others, those due within
@@ -53,12 +55,14 @@ def alerts(
         situations: every account of the run.
         warnings: what `warning_signs` said, by account id.
         past: earlier alerts, sent or held back, as far as `look_back` reaches.
+        about: the accounts that are due in a watch run, None for all; what is about no single account is always told.
     """
     if not situations:
         return AlertRun((), (), (), "no account, no alert")
     now = max(situation.as_of for situation in situations)
     earlier = list(past)
-    fresh, cooling = _by_cool_down(policy, _worth_telling(news(policy, situations, warnings), earlier), earlier, now)
+    found = (_in_turn(one, about) for one in news(policy, situations, warnings))
+    fresh, cooling = _by_cool_down(policy, _worth_telling(found, earlier), earlier, now)
     urgent = [alert for alert in fresh if alert.is_urgent]
     rest = [alert for alert in fresh if not alert.is_urgent]
     left = max(0, policy.alerts.daily_budget - _used(earlier, now))
@@ -70,6 +74,12 @@ def look_back(policy: Policy) -> timedelta:
     """How far `past` has to reach back: over the cool-down, and over the slowest cadence with one run missed."""
     slowest = max(business.score_every_days for business in policy.business.values())
     return timedelta(days=max(policy.alerts.cool_down_days, 2 * slowest))
+
+
+def _in_turn(one: News, about: Container[str] | None) -> News:
+    """News of an account that the run is not about is none yet; what was held back before goes on waiting."""
+    account_id = one.alert.account_id
+    return one if about is None or account_id is None or account_id in about else replace(one, is_new=False)
 
 
 def _worth_telling(found: Iterable[News], past: Iterable[PastAlert]) -> list[Alert]:

@@ -34,13 +34,18 @@ class ModelVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """What makes a run that run: its moment, model and policy. `is_shadow`: a challenger's, stored but not shown."""
+    """What makes a run that run: its moment, model and policy.
+
+    `is_shadow`: a challenger's, stored but not shown. `is_watch`: it scored the book and told only of accounts that are
+    watched more often than the book is due, and of what is urgent.
+    """
 
     as_of: datetime
     model_version: str
     policy_digest: str
     scored_at: datetime
     is_shadow: bool = False
+    is_watch: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +146,12 @@ def latest(db: Connection) -> Run | None:
 def before(db: Connection, as_of: datetime) -> dict[str, Scored]:
     """The scores, by account, of the last shown run with an earlier as_of; empty for the first."""
     run = first(db, Run, _shown().where(runs.c.as_of < as_of).order_by(runs.c.as_of.desc(), runs.c.id.desc()))
-    return {row.account_id: row for row in read_scored(db, run.id)} if run else {}
+    return scores_of(db, run) if run else {}
+
+
+def scores_of(db: Connection, run: Run) -> dict[str, Scored]:
+    """The scores of a run by account."""
+    return {row.account_id: row for row in read_scored(db, run.id)}
 
 
 def list_runs(db: Connection, *, since: datetime | None = None) -> list[Run]:

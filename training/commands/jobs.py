@@ -7,6 +7,7 @@ from features.config import Settings
 from training.commands.shared import err, progress
 
 if TYPE_CHECKING:
+    from serving.policy import Scope
     from serving.run import Kept
 
 OLD_DAYS = 7
@@ -63,9 +64,11 @@ def warn_if_old(book: Any) -> None:
         err.print(f"[yellow]The newest data is {days} days older than that day; its scores tell of a silence.[/yellow]")
 
 
-def kept_runs(settings: Settings, days: list[datetime], model: str | None, *, shadow: bool = False) -> "list[Kept]":
+def kept_runs(
+    settings: Settings, days: list[datetime], model: str | None, *, shadow: bool = False, scope: "Scope" = "book"
+) -> "list[Kept]":
     """Books of some days, scored and kept in the store."""
     from serving.batch import keep
 
     with progress() as tell:
-        return keep(settings, days, model, tell, shadow=shadow)
+        return keep(settings, days, model, tell, shadow=shadow, scope=scope)

@@ -1,8 +1,9 @@
 """Scores and what follows from them: score, explain, policy check, demo."""
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,10 @@ from training.commands.shared import (
     until_stopped,
 )
 
+if TYPE_CHECKING:
+    from serving.policy import Scope
+    from serving.run import Kept
+
 app = typer.Typer()
 policy_app = typer.Typer(no_args_is_help=True, help="The rules in policy.toml.")
 app.add_typer(policy_app, name="policy")
@@ -34,6 +39,7 @@ def score(
     as_of: Day,
     output: Annotated[Path | None, typer.Option("--out", help="Parquet file.")] = None,
     keep: Annotated[bool, typer.Option("--store", help="Keep the run in the store, with actions and alerts.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Only where the cadence asks for it.")] = False,
     shadow: Annotated[bool, typer.Option("--shadow", help="Keep the challenger's scores too, not shown.")] = False,
     config: Config = DEFAULT,
     model: Model = None,
@@ -45,10 +51,15 @@ def score(
 
     if not (output or keep):
         raise typer.BadParameter("say where the scores shall go: --out FILE, --store, or both")
-    if shadow and not keep:
-        raise typer.BadParameter("--shadow goes with --store: a shadow's scores are kept there and nowhere else")
+    if (shadow or due) and not keep:
+        raise typer.BadParameter("--shadow and --due go with --store: the runs that they are about are kept there")
     settings = load(config)
-    kept = kept_runs(settings, [as_of], model, shadow=shadow)[0] if keep else None
+    scope = _scope_due(settings, as_of) if due else "book"
+    if scope is None:
+        said = f"Nothing is due on {as_of:%Y-%m-%d}."
+        show(as_json, {"as_of": as_of, "run": None, "due": 0}, lambda: said)
+        return
+    kept = kept_runs(settings, [as_of], model, shadow=shadow, scope=scope)[0] if keep else None
     book = kept.scored.book if kept else book_of(settings, as_of, model)
     warn_if_old(book)
     if output:
@@ -56,18 +67,30 @@ def score(
     counted = Counter(str(tier) for tier in book["tier"].to_pylist())
     told = {"as_of": as_of, "accounts": len(book), "tiers": counted, "out": output}
     if kept:
-        told |= {"run": kept.run.id, "is_new": kept.is_new, "alerts": kept.alerts}
+        told |= {"run": kept.run.id, "is_new": kept.is_new, "due": kept.due, "alerts": kept.alerts}
 
     def tell() -> None:
         out.print(tables.tiers_of_book(book))
         if output:
             out.print(f"{len(book):,} accounts written to {output}")
         if kept:
-            out.print(
-                f"Run {kept.run.id} kept: {kept.alerts}." if kept.is_new else f"Run {kept.run.id} was kept before."
-            )
+            out.print(_said(kept))
 
     show(as_json, told, tell)
+
+
+def _scope_due(settings: Settings, day: datetime) -> "Scope | None":
+    from serving.batch import due_on
+
+    return due_on(settings, day)
+
+
+def _said(kept: "Kept") -> str:
+    """What became of a run, in a sentence."""
+    if not kept.is_new:
+        return f"Run {kept.run.id} was kept before."
+    watched = "" if kept.due is None else f"{kept.due:,} accounts are due, the others wait for the run of the book; "
+    return f"Run {kept.run.id} kept: {watched}{kept.alerts}."
 
 
 @app.command()
