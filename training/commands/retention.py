@@ -1,4 +1,4 @@
-"""What happened, what it was worth, and what was done about it: measure."""
+"""What happened, what it was worth, and what to do next: measure, plan."""
 
 from typing import Annotated
 
@@ -34,3 +34,21 @@ def measure(
     if not chosen:
         raise typer.BadParameter(f"--chapter must be one of {', '.join(one.id for one in found.chapters)}")
     show(as_json, chosen[0].as_json(), lambda: out.print(block_tables.blocks(chosen[0])))
+
+
+@app.command()
+def plan(
+    config: Config = DEFAULT,
+    as_of: Newest = None,
+    hours: Annotated[float | None, typer.Option(min=0, help="Of every owner; by default as in retention.toml.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Whose hours go to which accounts: the plays worth most within the hours that there are."""
+    from retention import capacity
+    from serving.measuring import inputs_of
+    from training.report import block_tables
+
+    with progress() as tell, inputs_of(load(config), as_of, tell) as inputs:
+        tell("planning", 0, 1)
+        found = capacity.chapter(inputs, hours=hours)
+    show(as_json, found.as_json(), lambda: out.print(block_tables.blocks(found)))

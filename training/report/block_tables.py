@@ -50,7 +50,8 @@ def _cell(column: Column, value: Value) -> str:
     if value.low is None or value.high is None:
         return told if value.n is None else f"{told} [dim](n {value.n:,})[/dim]"
     between = f"{_shown(column.unit, value.low)} to {_shown(column.unit, value.high)}"
-    return f"{told} [dim]({between}; n {value.n:,})[/dim]"
+    cases = "" if value.n is None else f"; n {value.n:,}"
+    return f"{told} [dim]({between}{cases})[/dim]"
 
 
 def _shown(unit: Unit, value: Value) -> str:
