@@ -120,10 +120,12 @@ class Tracking(Section):
 class Store(Section):
     """Where scores and decisions are kept: `KEEPWELL_STORE_URL` in the environment first, then `url`, then `home`.
 
-    `url` is that of SQLAlchemy: `postgresql://user@host/name`, or `sqlite:///path`.
+    `url` is that of SQLAlchemy: `postgresql://user@host/name`, or `sqlite:///path`. `keep_days` is how long `keepwell
+    prune` leaves everything as it is.
     """
 
     url: str | None = None
+    keep_days: int = Field(180, ge=1, le=36_500)
 
 
 class Settings(Section):

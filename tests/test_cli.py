@@ -26,6 +26,8 @@ from features.synthetic import simulate, write
 from serving import registry
 from serving.errors import ServingError
 from serving.store import open_store, runs
+from serving.store.runs import NewRun
+from serving.store.scores import Score, Scored
 from serving.store.tables import runs as t
 from training import tracking
 
@@ -246,6 +248,20 @@ def test_forgetting_says_what_was_erased(company, life, cli):
     config = ("--config", str(company / "keepwell.toml"))
     assert cli("forget", account, *config, "--json").json["erased"]["scores"] == 3, "of two days, and of the shadow"
     assert "nothing" in cli("forget", account, *config).out
+
+
+def test_pruning_only_counts_until_it_is_told_to(fresh, cli):
+    cli("keys", "list", cwd=fresh)
+    rows = [Scored(score=Score(account_id="a"))]
+    with closing(open_store(f"sqlite:///{fresh / '.keepwell' / 'store.db'}")) as store, store.write() as db:
+        for day in (datetime(2024, 1, day) for day in (1, 2, 3, 9)):
+            runs.write_run(db, NewRun(as_of=day, model_version="1", policy_digest="p", scored_at=day), rows)
+    trial = cli("prune", "--json", cwd=fresh).json
+    assert (trial["is_done"], trial["runs"], trial["scores"]) == (False, 2, 2)
+    assert "before 2024-01-09 00:00 UTC: 2 runs, 2 scores." in " ".join(cli("prune", cwd=fresh).out.split())
+    assert cli("prune", "--keep-days", "36500", "--json", cwd=fresh).json["runs"] == 0
+    assert cli("prune", "--yes", "--json", cwd=fresh).json == trial | {"is_done": True}
+    assert cli("prune", "--yes", cwd=fresh).out.endswith("nothing.\n")
 
 
 def test_a_target_is_pinged_and_the_delivery_log_tells(fresh, cli):

@@ -1,4 +1,4 @@
-"""The service and who calls it or is told: serve, forget, keys, deliveries."""
+"""The service and who calls it or is told: serve, forget, prune, keys, deliveries."""
 
 from typing import Annotated
 
@@ -44,6 +44,34 @@ def forget(account: str, config: Config = DEFAULT, as_json: Json = False) -> Non
         or "nothing: the store has no such account"
     )
     show(as_json, {"account_id": account, "erased": erased}, lambda: f"Erased from the store: {rows}.")
+
+
+@app.command()
+def prune(
+    config: Config = DEFAULT,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=36_500, help="Leave so many days as they are; `[store] keep_days` by default."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only count.")] = False,
+    with_audit: Annotated[bool, typer.Option("--audit", help="Drop audit entries of that time too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Thin the store: of old days one run a week stays; shadow runs and events that everybody has taken go."""
+    from serving.batch import opened_store
+    from serving.store.prune import prune as drop
+
+    settings = load(config)
+    kept = keep_days or settings.store.keep_days
+    with opened_store(settings) as store:
+        found = drop(store, at=now(), keep_days=kept, with_audit=with_audit, is_trial=not yes)
+    rows = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in found.counts.items() if number)
+    told = f"of the time before {found.before:%Y-%m-%d %H:%M} UTC: {rows or 'nothing'}."
+    show(
+        as_json,
+        {"before": found.before, "is_done": yes, **found.counts},
+        lambda: f"Dropped {told}" if yes else f"--yes drops {told}",
+    )
 
 
 @keys_app.command("create")
