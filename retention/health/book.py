@@ -27,8 +27,12 @@ def distribution(inputs: Inputs) -> Block:
         "SELECT as_of, COALESCE(tier, '(none)'), COUNT(*) FROM score_history GROUP BY ALL ORDER BY as_of"
     ):
         counted[at][str(tier)] = int(str(n))
+    order = [*tiers(inputs), "(none)"]
     told = [
-        (at, tier, share(n, sum(held.values()))) for at, held in counted.items() for tier, n in sorted(held.items())
+        (at, tier, share(held[tier], sum(held.values())))
+        for at, held in counted.items()
+        for tier in order
+        if tier in held
     ]
     return Block(
         id="distribution",

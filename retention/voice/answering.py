@@ -25,7 +25,8 @@ def loops(inputs: Inputs) -> Block:
     found = inputs.rows(
         f"""WITH asked AS (
                 SELECT r.account_id, r.at, {CLASS} AS class FROM known_feedback r
-                WHERE {NPS} AND score <= 8 AND r.at < {closed} AND r.at >= {inputs.moment} - INTERVAL {RECENT_DAYS} DAY),
+                WHERE {NPS} AND score <= 8 AND r.at < {closed}
+                  AND r.at >= {inputs.moment} - INTERVAL {RECENT_DAYS} DAY),
             answered AS (
                 SELECT k.account_id, k.at, k.class, MIN(t.at) AS acted_at
                 FROM asked k LEFT JOIN ({ACTIONS}) t ON t.account_id = k.account_id

@@ -149,6 +149,12 @@ class Back(Query):
     days: Annotated[int, Field(ge=1, le=3650)] = 365
 
 
+class AskRetention(Query):
+    """Which chapter of the retention report; all by default."""
+
+    chapter: Text | None = None
+
+
 def _check_one_of_three(ask: Predict | PredictJob) -> None:
     if len(ask.model_fields_set.intersection(WAYS)) != 1:
         raise ValueError("give exactly one of rows, account_ids and accounts")

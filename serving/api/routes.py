@@ -1,6 +1,19 @@
 """All endpoints of the API: the one table from which routes, access and the OpenAPI document are made."""
 
-from serving.api import account_answers, accounts, answers, asks, decisions, facts, jobs, model, model_answers, worker
+from serving.api import (
+    account_answers,
+    accounts,
+    answers,
+    asks,
+    decisions,
+    facts,
+    jobs,
+    model,
+    model_answers,
+    retention,
+    retention_answers,
+    worker,
+)
 from serving.api.endpoint import Endpoint
 from serving.api.predict import has_few_rows, predict
 
@@ -154,6 +167,16 @@ ENDPOINTS = (
         permission="read",
         answer=model_answers.Catalogue,
         reads=model.catalogue,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/retention",
+        summary="The newest retention report, or one chapter of it",
+        permission="read",
+        query=asks.AskRetention,
+        answer=retention_answers.RetentionAnswer,
+        reads=retention.retention,
+        misses=True,
     ),
     Endpoint(
         method="GET",

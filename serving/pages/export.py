@@ -28,21 +28,21 @@ def export(visit: Visit) -> Response:
     ask = asked(visit.query)
     with visit.context.store.read() as db:
         run = runs.latest(db)
-    lines = _lines(visit.context.store, filters_of(ask, run), ask.sort) if run else iter([_line(EXPORTED)])
+    lines = _lines(visit.context.store, filters_of(ask, run), ask.sort) if run else iter([line(EXPORTED)])
     name = f"accounts-{run.as_of:%Y-%m-%d}.csv" if run else "accounts.csv"
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(lines, headers=headers, media_type="text/csv")
 
 
 def _lines(store: Store, filters: Filters, sort: Sort) -> Iterator[str]:
-    yield _line(EXPORTED)
+    yield line(EXPORTED)
     cursor = None
     while True:
         with store.read() as db:
             page = accounts.page(db, filters, sort=sort, limit=accounts.MOST, cursor=cursor)
         for score in page.accounts if page else ():
             held = asdict(score)
-            yield _line([_cell(held[name]) for name in EXPORTED])
+            yield line([_cell(held[name]) for name in EXPORTED])
         cursor = page.cursor if page else None
         if cursor is None:
             return
@@ -52,7 +52,8 @@ def _cell(value: Any) -> Any:
     return f"{value.isoformat()}Z" if isinstance(value, datetime) else value
 
 
-def _line(cells: Sequence[Any]) -> str:
+def line(cells: Sequence[Any]) -> str:
+    """A line of a CSV file; what a spreadsheet would run as a formula is made harmless."""
     text = StringIO()
     csv.writer(text).writerow([safe(cell) for cell in cells])
     return text.getvalue()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Route
 
-from serving.pages import account, assets, export, forms, login, model, portfolio
+from serving.pages import account, assets, export, forms, login, model, portfolio, retention
 from serving.pages.door import open_page, page
 
 
@@ -19,6 +19,9 @@ def routes() -> Sequence[BaseRoute]:
         page("/accounts/{account_id:path}", account.show),
         page("/decisions", forms.decide, permission="decide", method="POST"),
         page("/facts", forms.tell, permission="decide", method="POST"),
+        page("/retention", retention.show),
+        page("/retention/{chapter}", retention.show),
+        page("/retention/{chapter}/{block}.csv", retention.export),
         page("/model", model.show),
         Route("/assets/{name}", assets.serve, name="GET /assets/{name}"),
     ]

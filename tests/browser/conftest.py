@@ -15,6 +15,8 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from retention.blocks import Block, Chapter, Chart, Column, Report
+from retention.figures import Figure
 from serving.api import Facts, ModelHolder, create_app, open_context
 from serving.assess import Before, assess
 from serving.book import ScoredDay, score_book
@@ -22,7 +24,7 @@ from serving.pages import routes
 from serving.policy import load as load_policy
 from serving.run import keep_run, model_of
 from serving.score import score
-from serving.store import decisions, keys, open_store
+from serving.store import decisions, keys, open_store, reports
 from serving.store.decisions import Choosing
 from serving.store.runs import NewRun
 
@@ -32,6 +34,72 @@ ACCOUNTS = 120
 LONG = "Averyveryverylongname" * 500
 """10,500 characters without a space."""
 HOSTILE = '"><img src=x onerror=alert(1)> =SUM(A1)'
+SHARE = Column("share", "Share", "share", has_interval=True)
+MEASURED = Report(
+    as_of=LAST,
+    company="A company",
+    chapters=(
+        Chapter(
+            id="first",
+            title="The first chapter",
+            blocks=(
+                Block(
+                    id="line",
+                    title="A line with its interval",
+                    systems=("R1",),
+                    says="What is counted. " * 12,
+                    columns=(Column("month", "Month", "month"), SHARE),
+                    rows=tuple((datetime(2025, m, 1), Figure(m / 20, 40, m / 25, m / 15)) for m in range(1, 9)),
+                    chart=Chart("line", "month", ("share",)),
+                ),
+                Block(
+                    id="stack",
+                    title="Stacked by tier",
+                    systems=("R16",),
+                    says="Shares.",
+                    columns=(Column("day", "Day", "day"), Column("tier", "Tier"), SHARE),
+                    rows=tuple(
+                        (datetime(2026, 1, d), tier, Figure(part, 10))
+                        for d in (1, 8, 15)
+                        for tier, part in (("red", 0.2), ("yellow", 0.3), ("green", 0.5))
+                    ),
+                    chart=Chart("stacked", "day", ("share",), by="tier"),
+                ),
+                Block(
+                    id="bars",
+                    title="Bars",
+                    systems=("R7",),
+                    says="Bars.",
+                    columns=(Column("tier", "Tier"), SHARE),
+                    rows=(("red", Figure(0.4, 10, 0.2, 0.6)), ("green", Figure(None, 3))),
+                    chart=Chart("bar", "tier", ("share",)),
+                ),
+            ),
+            figures={"nrr": Figure(1.08, 90, 1.02, 1.15), "nps": Figure(None, 0)},
+        ),
+        Chapter(
+            id="second",
+            title="The second chapter",
+            blocks=(
+                Block(
+                    id="accounts",
+                    title="Accounts",
+                    systems=("A9",),
+                    says="Names that somebody chose.",
+                    columns=(
+                        Column("account_id", "Account"),
+                        Column("note", "Note"),
+                        Column("worth", "Worth", "money"),
+                    ),
+                    rows=tuple((f"A{i:04d}", LONG if i == 2 else HOSTILE, 1000.0 * i) for i in range(40)),
+                    account="account_id",
+                    notes=("A note.",),
+                ),
+            ),
+            not_measured=("NPS: map `score` in [sources.feedback]",),
+        ),
+    ),
+)
 SECRET = b"a secret of at least 32 bytes, for tests"
 
 
@@ -99,6 +167,7 @@ def store(tmp_path_factory, bundle, rows, policy):
             reason="They told us on the phone that they stay.", values={"tier": "yellow"},
         )  # fmt: skip
         decisions.decide(db, decided)
+        reports.keep(db, reports.RETENTION, MEASURED.as_json(), as_of=LAST, at=LAST)
     yield opened
     opened.close()
 

@@ -17,6 +17,7 @@ SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 NARROW = 360
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+MEASURED = ("/retention", "/retention/second")
 SHOTS = os.environ.get("KEEPWELL_SCREENSHOTS")
 """A folder to write screenshots to; none are written without it."""
 subjects = count(20)
@@ -198,7 +199,15 @@ def test_no_page_breaks_an_accessibility_rule(chromium, address, tokens, scheme,
         page.goto(f"{address}/login")
         found["/login"] = violations(page, rules)
         log_in(page, address, tokens["decide"])
-        for path in ("/", "/?q=nobody", "/accounts/A0003", "/accounts/A0000", "/model"):
+        for path in (
+            "/",
+            "/?q=nobody",
+            "/accounts/A0003",
+            "/accounts/A0000",
+            "/model",
+            "/retention",
+            "/retention/second",
+        ):
             page.goto(address + path)
             page.evaluate("document.querySelectorAll('details').forEach((part) => part.open = true)")
             found[path] = violations(page, rules)
@@ -211,7 +220,9 @@ def violations(page, rules):
     return json.dumps([(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in told]) if told else ""
 
 
-@pytest.mark.parametrize("path", ["/", "/accounts/A0000", "/accounts/A0004", f"/accounts/{'B' * 300}", "/model"])
+@pytest.mark.parametrize(
+    "path", ["/", "/accounts/A0000", "/accounts/A0004", f"/accounts/{'B' * 300}", "/model", *MEASURED]
+)
 def test_long_names_fit_the_narrowest_phone(chromium, address, tokens, path):
     with opened(chromium, address, (NARROW, 740)) as page:
         log_in(page, address, tokens["read"], path)

@@ -153,7 +153,47 @@ function reliability(figure) {
   };
 }
 
-const KINDS = { shares, health, reliability };
+const SERIES = ["--accent", "--worse", "--better", "--flag", "--base", "--quiet"];
+const TIERS = { green: "#2e7d32", yellow: "#f9a825", red: "#c62828" };
+
+/** Any measured block: lines with their intervals as bands, bars, or stacked areas; `by` splits rows into series. */
+function measured(figure) {
+  const { kind, unit, x, ys, by } = figure.dataset;
+  const heads = [...figure.querySelectorAll("thead th")].map((head) => head.textContent);
+  const read = rows(figure);
+  const label = (row) => row[x].firstChild.textContent.trim();
+  const labels = [...new Set(read.map(label))];
+  const series = by === undefined ? ys.split(",").map((y) => [heads[y], read, y]) : [...Map.groupBy(read, (row) => row[by].firstChild.textContent.trim())].map(([name, own]) => [name, own, ys.split(",")[0]]);
+  const scale = unit === "share" ? 100 : 1;
+  const at = (own, y, part) => labels.map((name) => {
+    const cell = own.find((row) => label(row) === name)?.[y];
+    const held = cell?.dataset[part];
+    return held === undefined || held === "" ? null : scale * Number(held);
+  });
+  const datasets = series.flatMap(([name, own, y], k) => {
+    const ink = TIERS[name] ?? colour(SERIES[k % SERIES.length]);
+    const style = { label: name, borderColor: ink, backgroundColor: kind === "line" ? ink : ink + "cc", borderWidth: kind === "bar" ? 0 : 2, pointRadius: kind === "line" ? 2 : 0, fill: kind === "stacked" };
+    const main = { ...style, data: at(own, y, "value") };
+    const low = at(own, y, "low");
+    if (kind !== "line" || series.length > 3 || low.every((held) => held === null)) return [main];
+    const edge = { borderWidth: 0, pointRadius: 0, backgroundColor: ink + "22", isEdge: true };
+    return [main, { ...edge, data: low, fill: false }, { ...edge, data: at(own, y, "high"), fill: "-1" }];
+  });
+  const shown = (held) => `${held.toLocaleString("en-GB", { maximumFractionDigits: 1 })}${unit === "share" ? " %" : ""}`;
+  const isMain = (item) => !datasets[item.datasetIndex].isEdge;
+  const holds = series.length > 1;
+  return {
+    type: kind === "bar" ? "bar" : "line",
+    data: { labels, datasets },
+    options: {
+      ...common(),
+      scales: { x: axis({ grid: { display: false }, ticks: { maxRotation: 0, autoSkipPadding: 16 } }), y: axis({ stacked: kind === "stacked", max: kind === "stacked" && unit === "share" ? 100 : undefined, beginAtZero: kind !== "line", ticks: { callback: shown, maxTicksLimit: 6 } }) },
+      plugins: { legend: { ...legend(), display: holds, labels: { ...legend().labels, filter: isMain } }, tooltip: { filter: isMain, callbacks: { label: (item) => `${item.dataset.label}: ${shown(item.parsed.y)}` } } },
+    },
+  };
+}
+
+const KINDS = { shares, health, reliability, measured };
 
 function draw(figure) {
   figure.chart?.destroy();

@@ -23,7 +23,7 @@ GREEN, RED = ("green", 80.0), ("red", 20.0)
 def test_the_book_by_tier_is_shares_of_each_run(measured):
     kept = {"score_history": [score(n, "2024-11-01", *(RED if n == "a" else GREEN)) for n in "abcd"]}
     block = book.distribution(measured(kept=kept))
-    assert [(row["tier"], row["share"].value) for row in block.as_dicts()] == [("green", 0.75), ("red", 0.25)]
+    assert [(row["tier"], row["share"].value) for row in block.as_dicts()] == [("red", 0.25), ("green", 0.75)]
 
 
 @pytest.mark.system("R6", "A11", "A9")
