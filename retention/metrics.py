@@ -92,6 +92,20 @@ METRICS = {
             "value_at_risk", "Value at risk", "money", "down", "sum of churn probability x yearly value over the book"
         ),
         _metric("open_tickets", "Support backlog", "count", "down", "tickets open at the moment"),
+        _metric(
+            "preventable_churn",
+            "Preventable churn",
+            "share",
+            "down",
+            "customers of the period's beginning lost for a preventable reason / customers of the beginning",
+        ),
+        _metric(
+            "reason_drift",
+            "Drift of the reasons",
+            "number",
+            "up",
+            "probability that recent and earlier losses, with reasons so different, come from one distribution",
+        ),
     )
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from retention import capacity, health, voice
+from retention import capacity, health, reasons, voice
 from retention.blocks import Chapter, Report
 from retention.inputs import Inputs
 from retention.metrics import METRICS
@@ -12,6 +12,7 @@ Tell = Callable[[str, int, int], None]
 CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = (
     ("health", health.chapter),
     ("voice", voice.chapter),
+    ("reasons", reasons.chapter),
     ("plan", capacity.chapter),
 )
 """The chapters in the order in which a reader wants them: name for the progress bar, and what makes it."""
