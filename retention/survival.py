@@ -54,7 +54,9 @@ def survival(happened: Array, waiting: Array) -> Survival:
         return Survival(nothing, nothing, nothing, nothing, n, 0)
     found = ecdf(CensoredData(uncensored=happened, right=waiting)).sf
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # where the curve reaches 1 or 0 it has no interval; filled below
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # where the curve reaches 1 or 0 it has no interval; filled below
         bounds = found.confidence_interval(method="log-log")
     low, high = (np.nan_to_num(side.probabilities, nan=edge) for side, edge in ((bounds.low, 0.0), (bounds.high, 1.0)))
     return Survival(found.quantiles, found.probabilities, low, high, n, events)

@@ -2,7 +2,7 @@
 
 from retention.blocks import Block, Chapter
 from retention.figures import Figure
-from retention.health import book, decision_inputs, leading, outcomes
+from retention.health import book, decision_inputs, leading, outcomes, use
 from retention.inputs import Inputs
 
 
@@ -17,7 +17,12 @@ def chapter(inputs: Inputs) -> Chapter:
         blocks.append(outcomes.seen_before(inputs))
     else:
         missing.append("health, tiers and value at risk over time: keep runs with `keepwell score --store`")
-    blocks += [leading.directions(inputs), decision_inputs.block(inputs)]
+    blocks.append(leading.directions(inputs))
+    if inputs.has("usage"):
+        blocks.append(use.by_month(inputs))
+    else:
+        missing.append("use by month: map [sources.usage]")
+    blocks.append(decision_inputs.block(inputs))
     if inputs.rows("SELECT 1 FROM score_history WHERE value_at_risk IS NOT NULL LIMIT 1"):
         blocks.append(book.losses_to_expect(inputs))
     missing += decision_inputs.missing(inputs)

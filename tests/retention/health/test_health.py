@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retention.figures import Figure
-from retention.health import book, chapter, decision_inputs, leading, outcomes
+from retention.health import book, chapter, decision_inputs, leading, outcomes, use
 
 
 def score(account, as_of, tier, health, **more):
@@ -121,6 +121,24 @@ def test_indicators_compare_accounts_with_themselves(measured):
     block = leading.directions(measured(usage=usage, subscriptions=terms))
     row = {r["indicator"]: r for r in block.as_dicts()}["Usage events"]
     assert (row["before"].value, row["now"].value, row["change"].value, row["change"].n) == (1.0, 2.5, 1.5, 2)
+
+
+@pytest.mark.system("R18")
+def test_use_by_month_is_over_the_customers_of_the_month(measured):
+    usage = [
+        {"account_id": "a", "at": "2024-10-05", "event": "e"},
+        *({"account_id": "a", "at": f"2024-11-{day:02}", "event": event} for day in (1, 1, 9) for event in "ef"),
+        {"account_id": "b", "at": "2024-11-05", "event": "e"},
+        {"account_id": "b", "at": "2024-12-31", "event": "e"},
+    ]
+    terms = [term("a"), term("b"), term("c", ended="2024-11-30"), term("d", started="2024-12-01")]
+    rows = use.by_month(measured(usage=usage, subscriptions=terms)).as_dicts()
+    assert [f"{row['month']:%Y-%m}" for row in rows] == ["2024-11", "2024-12"]
+    assert [(row["active"].value, row["active"].n) for row in rows] == [
+        (pytest.approx(2 / 3), 3),
+        (pytest.approx(1 / 3), 3),
+    ]
+    assert (rows[0]["days"].value, rows[0]["kinds"].value) == (1.5, 1.5)
 
 
 @pytest.mark.system("X23", "X6", "X16")
