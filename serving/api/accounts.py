@@ -16,7 +16,7 @@ from serving.api.account_answers import (
 )
 from serving.api.asks import ListAccounts
 from serving.api.endpoint import Asked, Reply, reply
-from serving.api.origin import setting_of, stored_model
+from serving.api.origin import age_of, setting_of, stored_model
 from serving.api.problems import Problem
 from serving.api.results import components_of, line_of, result_of
 from serving.calibration import sigmoid
@@ -47,7 +47,7 @@ def list_accounts(asked: Asked) -> Reply:
     return reply(
         AccountPage(
             request_id=asked.request_id,
-            accounts=[line_of(score) for score in page.accounts] if page else [],
+            accounts=[line_of(score, age_of(asked.context, run)) for score in page.accounts] if page and run else [],
             cursor=page.cursor if page else None,
             as_of=run.as_of if run else None,
         )

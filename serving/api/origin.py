@@ -1,5 +1,6 @@
 """Where numbers come from: which model, which run, as of when."""
 
+from serving.api.age import Age
 from serving.api.answers import ModelOut
 from serving.api.context import Context
 from serving.api.models import Live
@@ -44,4 +45,10 @@ def setting_of(
         base_rate=model.about.get("base_rate") if model else None,
         factors=factors,
         explain=explain,
+        age=age_of(context, run),
     )
+
+
+def age_of(context: Context, run: Run) -> Age:
+    """How old the scores of a run are now."""
+    return Age(context.policy, context.facts.business_model, run.scored_at, context.clock())

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from serving.api.account_answers import AccountLine
+from serving.api.age import Age
 from serving.api.answers import ActionOut, ChurnTypeOut, ComponentOut, DataQuality, FactorOut, Result, WarningOut
 from serving.policy import Policy
 from serving.store.scores import Score, Scored
@@ -18,7 +19,10 @@ FALLBACK = "no model is learned yet: health comes from the typical weights, and 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the results of one answer have in common: when and by what they were made, and how much to tell."""
+    """What the results of one answer have in common: when and by what they were made, and how much to tell.
+
+    `age` is that of stored scores; None for what was computed for this answer.
+    """
 
     policy: Policy
     scored_at: datetime
@@ -27,6 +31,7 @@ class Setting:
     base_rate: float | None = None
     factors: int = 3
     explain: bool = True
+    age: Age | None = None
 
 
 def result_of(scored: Scored, setting: Setting, source: Source) -> Result:
@@ -47,16 +52,16 @@ def result_of(scored: Scored, setting: Setting, source: Source) -> Result:
         churn_type_hint=_churn_type(detail),
         fallback=FALLBACK if score.status == "cold_start" else None,
         change_explained=scored.change,
-        **_flat(score),
+        **_flat(score, setting.age),
         tier_label=_label(setting.policy, score.tier),
         **told,
     )
 
 
-def line_of(score: Score) -> AccountLine:
+def line_of(score: Score, age: Age) -> AccountLine:
     """The account in a list."""
     status = "insufficient_data" if score.health_score is None else "ok"
-    return AccountLine(external_id=score.account_id, status=status, **_flat(score))
+    return AccountLine(external_id=score.account_id, status=status, **_flat(score, age))
 
 
 def components_of(detail: Mapping[str, Any]) -> list[ComponentOut]:
@@ -69,15 +74,16 @@ def components_of(detail: Mapping[str, Any]) -> list[ComponentOut]:
     return sorted(found, key=lambda component: not component.in_health)
 
 
-def _flat(score: Score) -> dict[str, Any]:
+def _flat(score: Score, age: Age | None) -> dict[str, Any]:
     """The scalars that lists and results share."""
     same = (
         *("name", "segment", "owner", "health_score", "tier", "risk_level", "churn_probability", "yearly_value"),
-        *("renewal_at", "driver", "top_driver_1", "top_driver_2", "top_driver_3", "previous_tier", "is_stale"),
+        *("renewal_at", "driver", "top_driver_1", "top_driver_2", "top_driver_3", "previous_tier"),
         "inactive",
     )
     return {
         **{name: getattr(score, name) for name in same},
+        "is_stale": age.is_stale(score) if age else score.is_stale,
         "at_risk_value": score.value_at_risk,
         "previous_score": score.previous_health,
         "trend": _trend(score),
@@ -95,7 +101,7 @@ def _explained(scored: Scored, setting: Setting) -> dict[str, Any]:
         "reason": _reason(setting.policy, scored.score),
         "recommended_actions": [ActionOut.model_validate(_only(ActionOut, row)) for row in detail.get("actions") or ()],
         "warnings": [WarningOut.model_validate(_only(WarningOut, row)) for row in detail.get("warnings") or ()],
-        "data_quality": _quality(scored, components),
+        "data_quality": _quality(scored, components, setting.age),
     }
 
 
@@ -142,9 +148,10 @@ def _churn_type(detail: Mapping[str, Any]) -> ChurnTypeOut | None:
     return None if kind is None else ChurnTypeOut(**kind)
 
 
-def _quality(scored: Scored, components: Sequence[ComponentOut]) -> DataQuality:
+def _quality(scored: Scored, components: Sequence[ComponentOut], age: Age | None) -> DataQuality:
     known = [value is not None for value in scored.features or ()]
     missing = [component.name for component in components if component.coverage == 0]
     stale = [f"{component.name}: its newest data is too old" for component in components if component.stale]
+    old = [f"the score is {age.in_words(scored.score.tier)}"] if age and age.is_old(scored.score.tier) else []
     coverage = sum(known) / len(known) if known else None
-    return DataQuality(coverage=coverage, missing=missing, warnings=[*(f"{c}: no data" for c in missing), *stale])
+    return DataQuality(coverage=coverage, missing=missing, warnings=[*(f"{c}: no data" for c in missing), *stale, *old])

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from serving.api.answers import Fault
+from serving.api.origin import age_of
 from serving.api.problems import Problem
 from serving.pages import explained, facts, whatif
 from serving.pages.book import ranges
@@ -101,6 +102,7 @@ def shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fau
         events_by_day=by_day(found.past, events),
         open_signs={sign.rule: sign for sign in found.warned if sign.closed_at is None},
         decided=found.decided,
+        age=age_of(visit.context, found.run),
         known=facts.known(policy, found.told, scored, found.run),
         in_words=lambda decision: decision_in_words(policy, decision),
         sliders=tried[: whatif.MOST_SLIDERS],

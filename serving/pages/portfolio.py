@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from serving.api.asks import ListAccounts
+from serving.api.origin import age_of
 from serving.api.problems import Problem
 from serving.errors import ServingError
 from serving.pages.book import facets
@@ -58,6 +59,7 @@ def show(visit: Visit) -> Response:
         run=run,
         past=past,
         policy=visit.context.policy,
+        age=age_of(visit.context, run),
         tiers=lines,
         value_at_risk=_sum(line.value_at_risk for line in lines),
         yearly_value=_sum(line.yearly_value for line in lines),

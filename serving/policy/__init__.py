@@ -3,7 +3,7 @@
 `load` reads the policy; `situations` turns a scored book into values; everything else takes values and returns values.
 """
 
-from serving.policy.cadence import Freshness, Scope, due, freshness, is_due, scope_due, score_is_stale
+from serving.policy.cadence import Freshness, Scope, due, every_days, freshness, is_due, scope_due, score_is_stale
 from serving.policy.document import ChurnType, Driver, Input, Level, Play, Policy, Severity, TierRule, Treatment, Window
 from serving.policy.drivers import TopDriver, churn_type, driver_of, top_drivers
 from serving.policy.dry_run import Preview, Row, preview
@@ -46,6 +46,7 @@ __all__ = [
     "churn_type",
     "driver_of",
     "due",
+    "every_days",
     "freshness",
     "is_due",
     "load",

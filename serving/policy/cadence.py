@@ -38,17 +38,22 @@ def freshness(policy: Policy, situation: Situation) -> tuple[Freshness, ...]:
     )
 
 
-def score_is_stale(policy: Policy, business_model: str, *, scored_at: datetime | None, now: datetime) -> bool:
-    """Whether a score is older than the cadence, (every days, infinity); one that was never made is."""
-    every = _business(policy, business_model).score_every_days
-    return scored_at is None or now - scored_at > every * DAY
+def every_days(policy: Policy, business_model: str, tier: str | None) -> float:
+    """How often accounts of a tier are scored: more often in a watched tier."""
+    rule = _business(policy, business_model)
+    return min(rule.watch_every_days, rule.score_every_days) if tier in rule.watch_tiers else rule.score_every_days
+
+
+def score_is_stale(
+    policy: Policy, business_model: str, *, scored_at: datetime | None, now: datetime, tier: str | None = None
+) -> bool:
+    """Whether a score is older than the cadence of its tier, (every days, infinity); one that was never made is."""
+    return scored_at is None or now - scored_at > every_days(policy, business_model, tier) * DAY
 
 
 def due(policy: Policy, business_model: str, *, last_scored: datetime | None, tier: str | None, now: datetime) -> bool:
     """Whether an account is to be scored again: at or past its cadence, which is shorter in a watched tier."""
-    rule = _business(policy, business_model)
-    every = rule.watch_every_days if tier in rule.watch_tiers else rule.score_every_days
-    return last_scored is None or now - last_scored >= every * DAY
+    return last_scored is None or now - last_scored >= every_days(policy, business_model, tier) * DAY
 
 
 def scope_due(
