@@ -20,6 +20,7 @@ from serving.store.scores import Scored, rows_of
 Array = NDArray[np.float64]
 DUE = "is_due"
 """In a row's detail: whether a watch run was about the account."""
+TOLD_OF_DRIVERS = ("id", "title", "tactic", "timing", "owners", "success_metrics")
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ def assess(
             rows_of(scored.book, before.scores), situations, moved, *map(_listed, inputs), strict=True
         )
     ]
+    disagree = rules.disagreements(policy, situations)
+    rows = [replace(row, score=replace(row.score, disagrees=disagree.get(row.account_id))) for row in rows]
     if due is not None:
         rows = [replace(row, detail={**row.detail, DUE: row.account_id in due}) for row in rows]
     alerts = rules.alerts(policy, situations, warnings, before.alerts, about=due)
@@ -174,7 +177,7 @@ def completed(
 ) -> Scored:
     """A row of the book with the policy's part, its inputs, and what moved it."""
     risk, top = rules.risk_level(policy, situation), rules.top_drivers(policy, situation)
-    kind, fresh = rules.churn_type(policy, situation), rules.freshness(policy, situation)
+    kind, fresh = rules.churn_type(policy, situation, top), rules.freshness(policy, situation)
     days = situation.days_to_renewal
     score_ = replace(
         row.score,
@@ -188,14 +191,14 @@ def completed(
         "risk": {"level": risk.level, "because": list(risk.because)},
         "policy_drivers": [
             {
-                **t.driver.model_dump(include={"id", "title", "tactic", "timing", "owners", "success_metrics"}),
-                "log_odds": t.contribution,
-                "because": list(t.because),
+                **{name: getattr(one.driver, name) for name in TOLD_OF_DRIVERS},
+                "log_odds": one.contribution,
+                "because": list(one.because),
             }
-            for t in top
+            for one in top
         ],
         "churn_type": None if kind is None else {"type": kind.id, "intent": kind.intent, "strategy": kind.strategy},
-        "actions": [row_of(action) for action in rules.actions(policy, situation, warnings)],
+        "actions": [row_of(action) for action in rules.actions(policy, situation, warnings, risk, top)],
         "warnings": [row_of(sign) for sign in warnings],
         "freshness": [row_of(one) for one in fresh],
         "facts": {name: value for name, value in situation.inputs.items() if value is not None},

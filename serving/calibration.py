@@ -46,7 +46,18 @@ class Calibration:
         """Low and high probability of each row, `(2, rows)`: how far calibration may be off; NaN where unknown."""
         if self.method == "none":
             return np.full((2, len(margins)), np.nan)
-        tails = [(1 - level) / 2, (1 + level) / 2]
+        tails = (1 - level) / 2, (1 + level) / 2
         parts = np.array_split(margins, max(1, len(margins) // 10_000))  # a part's draws fit in 20 MB
         drawn = (self.draws[:, :1] + self.draws[:, 1:] @ part.T for part in parts)
-        return sigmoid(np.concatenate([np.quantile(part, tails, axis=0) for part in drawn], axis=1))
+        return sigmoid(np.concatenate([[quantile(part, tail) for tail in tails] for part in drawn], axis=1))
+
+
+def quantile(drawn: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """`np.quantile` of each column of (draws, rows), to the bit; for a single row numpy's takes five times as long."""
+    at = (len(drawn) - 1) * share
+    below = int(at)
+    above = min(below + 1, len(drawn) - 1)
+    ordered = np.partition(drawn, (below, above), axis=0)
+    low, high, part = ordered[below], ordered[above], at - below
+    found: NDArray[np.float64] = low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+    return found

@@ -69,7 +69,7 @@ def component_score(term: ArrayLike, scale: Scale) -> NDArray[np.float64]:
     value = np.asarray(term, dtype=np.float64)
     if scale.span == 0:
         return np.where(np.isnan(value), np.nan, 50.0)
-    score: NDArray[np.float64] = 100 * np.clip((scale.high - value) / scale.span, 0, 1)
+    score: NDArray[np.float64] = 100 * np.minimum(np.maximum((scale.high - value) / scale.span, 0.0), 1.0)
     return score
 
 
@@ -102,9 +102,18 @@ def health(scores: Mapping[str, ArrayLike], weights: Mapping[str, float]) -> NDA
     >>> float(health({"usage": 80, "feedback": 75, "support": 60, "relationship": 70}, TYPICAL))
     73.75
     """
-    share = shares(scores, weights)
-    points = [share[c] * np.nan_to_num(_score(scores, c)) for c in _smallest_first(weights)]
-    return np.clip(sum(points, start=np.zeros(())), 0, 100)
+    return weighted(scores, shares(scores, weights), weights)
+
+
+def weighted(
+    scores: Mapping[str, ArrayLike], shares: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """`health`, where the `shares` of these weights are known already."""
+    total = np.zeros(())
+    for c in _smallest_first(weights):
+        score = _score(scores, c)
+        total = total + shares[c] * np.where(np.isnan(score), 0.0, score)
+    return np.minimum(np.maximum(total, 0.0), 100.0)
 
 
 def _score(scores: Mapping[str, ArrayLike], name: str) -> NDArray[np.float64]:

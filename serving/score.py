@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from serving import explain
 from serving.bundle import Bundle
 from serving.calibration import sigmoid
-from serving.health import TYPICAL, component_score, health, shares, typical_scores
+from serving.health import TYPICAL, component_score, health, shares, typical_scores, weighted
 from serving.tiers import tiers_of
 
 Array = NDArray[np.float64]
@@ -46,14 +46,14 @@ def score(bundle: Bundle, rows: Array) -> Scores:
     if bundle.booster is None or bundle.calibration is None:
         return _typical(bundle, rows)
     contributions = explain.contributions(bundle.booster, rows)[:, :-1]
-    drivers = contributions * np.array([bundle.calibration.slopes[spec.component] for spec in bundle.features])
+    drivers = contributions * _slopes(bundle)
     margins = by_component(bundle, contributions)
     terms = by_component(bundle, drivers)
     log_odds = bundle.calibration.intercept + drivers.sum(axis=1)
-    found = {
-        c: component_score(terms[:, bundle.components.index(c)], bundle.scales[c]) for c in bundle.health_components
-    }
-    points = health(found, bundle.weights)
+    place = {c: i for i, c in enumerate(bundle.components)}
+    found = {c: component_score(terms[:, place[c]], bundle.scales[c]) for c in bundle.health_components}
+    share = shares(found, bundle.weights)
+    points = weighted(found, share, bundle.weights)
     return Scores(
         probability=sigmoid(log_odds),
         interval=bundle.calibration.interval(margins),
@@ -62,7 +62,7 @@ def score(bundle: Bundle, rows: Array) -> Scores:
         drivers=drivers,
         terms=terms,
         component_scores=found,
-        shares=shares(found, bundle.weights),
+        shares=share,
         health=points,
         tier=tiers_of(points, bundle.tiers),
     )
@@ -70,13 +70,20 @@ def score(bundle: Bundle, rows: Array) -> Scores:
 
 def by_component(bundle: Bundle, contributions: Array) -> Array:
     """Sums of contributions (n, features) over each component's features: (n, components)."""
-    return np.column_stack([contributions[:, columns].sum(axis=1) for columns in _columns(bundle)])
+    return np.array([contributions[:, columns].sum(axis=1) for columns in _columns(bundle)]).T
 
 
 @lru_cache(maxsize=4)
 def _columns(bundle: Bundle) -> list[NDArray[np.intp]]:
     """Positions of each component's features; looking them up takes longer than adding up a row's."""
     return [bundle.columns(c) for c in bundle.components]
+
+
+@lru_cache(maxsize=4)
+def _slopes(bundle: Bundle) -> Array:
+    """The calibration's slope of each feature."""
+    assert bundle.calibration is not None
+    return np.array([bundle.calibration.slopes[spec.component] for spec in bundle.features])
 
 
 def _typical(bundle: Bundle, rows: Array) -> Scores:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -56,15 +57,22 @@ def tiers_of(scores: ArrayLike, tiers: Sequence[Tier] = TIERS) -> NDArray[np.obj
     >>> tiers_of([73.75, 69.999, 50.0, 49.9, None]).tolist()
     ['green', 'yellow', 'yellow', 'red', None]
     """
-    check_tiers(tiers)
+    names, rising = _bands(tuple(tiers))
     score = np.asarray(scores, dtype=np.float64)
     outside = (score < 0) | (score > 100)
     if outside.any():
         raise ServingError(f"tiers: a health score lies in [0, 100], got {score[outside].flat[0]}")
-    names = np.array([*(tier.name for tier in reversed(tiers)), None], dtype=object)
-    rising = [tier.floor for tier in reversed(tiers)]
     band = np.searchsorted(rising, score, side="right") - 1
     return names[np.where(np.isnan(score), len(tiers), band)]
+
+
+@lru_cache(maxsize=8)
+def _bands(tiers: tuple[Tier, ...]) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+    """The names of a checked table with the lowest first and None last, and the floors, rising."""
+    check_tiers(tiers)
+    lowest_first = tiers[::-1]
+    names = np.array([*(tier.name for tier in lowest_first), None], dtype=object)
+    return names, np.array([tier.floor for tier in lowest_first])
 
 
 def tier_of(score: float | None, tiers: Sequence[Tier] = TIERS) -> str | None:

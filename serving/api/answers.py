@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -13,10 +13,8 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[
     datetime,
     AfterValidator(_in_utc),
-    PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A moment in UTC; naive ones are UTC already."""
+"""A moment in UTC, written with a Z; naive ones are UTC already."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Points = Annotated[float, Field(ge=0, le=100)]
 Object = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]

@@ -1,4 +1,4 @@
-"""Score rows now, with the live model: the same details as a stored score has, from the same functions."""
+"""Score rows now, with the live model: what is answered of a stored score, from the same functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,26 +47,37 @@ def score_rows(
         return []
     bundle = live.bundle
     found = score(bundle, rows)
-    worth = yearly_value([spec.name for spec in bundle.features], rows)
+    worth = yearly_value(live.names, rows)
     lost = value_at_risk(found.probability, worth)
-    plain = [
-        Scored(score=_flat(bundle, found, worth, lost, one.score, i), features=_listed(rows[i]))
-        for i, one in enumerate(known)
-    ]
+    features = [[_known(value) for value in row] for row in rows.tolist()]
     if not explain:
-        return plain
+        scores = [_flat(bundle, found, worth, lost, one.score, (), i) for i, one in enumerate(known)]
+        return [Scored(score=one, features=row) for one, row in zip(scores, features, strict=True)]
     usual = np.array([_unlisted(one.baseline, rows.shape[1]) for one in known])
     told = reasons(bundle, found, rows, usual, peers=None)
     return [
-        _assessed(live, policy, business_model, _detailed(live, found, rows, told[i], row, known[i], i), known[i])
-        for i, row in enumerate(plain)
+        _assessed(
+            live,
+            policy,
+            business_model,
+            Scored(
+                score=_flat(bundle, found, worth, lost, one.score, told[i], i),
+                detail=_detail(live, found, features[i], told[i], one, i),
+                features=features[i],
+            ),
+            told[i],
+            one,
+        )
+        for i, one in enumerate(known)
     ]
 
 
-def _flat(bundle: Bundle, found: Scores, worth: Array, lost: Array, of: Score, i: int) -> Score:
+def _flat(bundle: Bundle, found: Scores, worth: Array, lost: Array, of: Score, told: Sequence[Reason], i: int) -> Score:
     def at(values: Array) -> float | None:
-        return None if isnan(values[i]) else float(values[i])
+        return _known(values[i])
 
+    raising = [reason.text for reason in told if reason.contribution > 0]
+    first, second, third, *_ = [*raising, None, None, None]
     return replace(
         of,
         status="ok" if bundle.is_learned else "cold_start",
@@ -79,46 +90,40 @@ def _flat(bundle: Bundle, found: Scores, worth: Array, lost: Array, of: Score, i
         tier=found.tier[i],
         yearly_value=at(worth),
         value_at_risk=at(lost),
+        top_driver_1=first,
+        top_driver_2=second,
+        top_driver_3=third,
     )
 
 
-def _detailed(
-    live: Live, found: Scores, rows: Array, told: Sequence[Reason], row: Scored, known: Known, i: int
+def _detail(
+    live: Live, found: Scores, features: Sequence[float | None], told: Sequence[Reason], known: Known, i: int
+) -> dict[str, Any]:
+    """What answers are made from of a stored score's details; no one asks for the drivers of all signals."""
+    newest = known.data_as_of or {}
+    parts = {c: _component(found, c, i) if c in live.bundle.health_components else {} for c in live.components}
+    if live.bundle.is_learned:
+        for part, log_odds in zip(parts.values(), found.terms[i].tolist(), strict=True):
+            part["log_odds"] = _known(log_odds)
+    for c, part in parts.items():
+        inputs = [features[place] for place in live.components[c]]
+        part["coverage"] = (len(inputs) - inputs.count(None)) / len(inputs)
+        part["data_as_of"] = newest.get(c)
+    return {"components": parts, "reasons": [row_of(reason) for reason in told]}
+
+
+def _component(found: Scores, component: str, i: int) -> dict[str, Any]:
+    score_, share = found.component_scores[component][i], found.shares[component][i]
+    return {"score": _known(score_), "weight": _known(share), "points": _known(score_ * share)}
+
+
+def _assessed(
+    live: Live, policy: Policy, business_model: str, row: Scored, told: Sequence[Reason], known: Known
 ) -> Scored:
-    bundle = live.bundle
-    raising = [reason.text for reason in told if reason.contribution > 0]
-    first, second, third, *_ = [*raising, None, None, None]
-    drivers: list[dict[str, Any]] = []
-    if bundle.is_learned:
-        names = live.signals
-        moved = names.contributions(found.drivers[i : i + 1])[0].tolist()
-        drivers = [{"component": c, "signal": s, "log_odds": x} for (c, s), x in zip(names.names, moved, strict=True)]
-    detail = {
-        "components": {c: _component(bundle, found, rows, known, c, i) for c in bundle.components},
-        "drivers": drivers,
-        "reasons": [row_of(reason) for reason in told],
-    }
-    score_ = replace(row.score, top_driver_1=first, top_driver_2=second, top_driver_3=third)
-    return replace(row, score=score_, detail=detail)
-
-
-def _component(bundle: Bundle, found: Scores, rows: Array, known: Known, component: str, i: int) -> dict[str, Any]:
-    part: dict[str, Any] = {}
-    if component in bundle.health_components:
-        points, share = found.component_scores[component][i], found.shares[component][i]
-        part = {"score": _known(points), "weight": _known(share), "points": _known(points * share)}
-    if bundle.is_learned:
-        part["log_odds"] = _known(found.terms[i, bundle.components.index(component)])
-    part["coverage"] = float((~np.isnan(rows[i, bundle.columns(component)])).mean())
-    part["data_as_of"] = (known.data_as_of or {}).get(component)
-    return part
-
-
-def _assessed(live: Live, policy: Policy, business_model: str, row: Scored, known: Known) -> Scored:
     """With the policy's part: risk level, warnings, actions."""
-    names, score_ = [spec.name for spec in live.bundle.features], row.score
-    features = dict(zip(names, row.features or (), strict=True))
-    usual = known.baseline or [None] * len(names)
+    score_, values = row.score, row.features or []
+    features = dict(zip(live.names, values, strict=True))
+    usual = known.baseline or [None] * len(values)
     situation = Situation(
         account_id=score_.account_id,
         as_of=known.as_of,
@@ -134,14 +139,14 @@ def _assessed(live: Live, policy: Policy, business_model: str, row: Scored, know
         days_to_renewal=features.get("days_to_renewal"),
         inactive=score_.inactive,
         features=features,
-        baseline=dict(zip(names, usual, strict=True)),
+        baseline=dict(zip(live.names, usual, strict=True)),
         inputs={name: known.facts.get(name) for name in policy.inputs},
-        reasons=tuple(Reason(**reason) for reason in row.detail["reasons"]),
+        reasons=tuple(told),
         previous=_previous(known),
         data_as_of={c: moment for c, moment in (known.data_as_of or {}).items() if moment is not None},
     )
     warnings = rules.warning_signs(policy, situation)
-    return completed(policy, row, situation, warnings, None, list(row.features or ()), list(usual))
+    return completed(policy, row, situation, warnings, None, values, list(usual))
 
 
 def _previous(known: Known) -> Previous | None:
@@ -150,10 +155,6 @@ def _previous(known: Known) -> Previous | None:
     if score_.previous_health is None:
         return None
     return Previous(as_of=known.as_of, health=score_.previous_health, tier=score_.previous_tier)
-
-
-def _listed(row: Array) -> list[float | None]:
-    return [_known(value) for value in row.tolist()]
 
 
 def _unlisted(values: Sequence[float | None] | None, size: int) -> list[float]:

@@ -8,7 +8,6 @@ from threading import Lock
 
 from serving.bundle import Bundle, FeatureSpec, check_probe, load
 from serving.errors import ServingError
-from serving.reasons import Signals, signals
 from serving.tiers import Tier
 
 
@@ -27,9 +26,14 @@ class Live:
         return {spec.name: spec for spec in self.bundle.features}
 
     @cached_property
-    def signals(self) -> Signals:
-        """The signals that its features read."""
-        return signals(self.bundle)
+    def names(self) -> list[str]:
+        """The features' names in the order of a row."""
+        return [spec.name for spec in self.bundle.features]
+
+    @cached_property
+    def components(self) -> dict[str, list[int]]:
+        """The places of each component's features in a row."""
+        return {c: self.bundle.columns(c).tolist() for c in self.bundle.components}
 
     @cached_property
     def places(self) -> dict[str, int]:

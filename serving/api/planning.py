@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from math import nan
+from math import isnan, nan
 from typing import Literal
-
-import numpy as np
 
 from serving.api.answers import Result
 from serving.api.asks import Predict, PredictJob, Row, Value, WhatIf
@@ -86,11 +84,11 @@ def needed(live: Live | None) -> Live:
 
 
 def _features(live: Live, row: Row, now: datetime) -> Plan | Result:
-    values = [nan] * len(live.places)
+    values = [nan] * len(live.names)
     fault = _put(live, values, row.features)
     if fault:
         return Result(external_id=row.external_id, status="invalid", error=fault)
-    if np.isnan(values).all():
+    if all(map(isnan, values)):
         return Result(external_id=row.external_id, status="insufficient_data", error="no feature is known")
     return Plan("live", values, Known(score=Score(account_id=row.external_id), as_of=now))
 
@@ -132,18 +130,19 @@ def _data_as_of(found: Scored) -> dict[str, datetime | None]:
 
 def _put(live: Live, values: list[float], given: Mapping[str, Value]) -> str | None:
     """Put given values into a row; what is wrong with them, None if nothing is."""
+    specs, places = live.specs, live.places
     for name, value in given.items():
-        spec = live.specs.get(name)
+        spec = specs.get(name)
         if spec is None:
             return f"{name[:100]} is not a feature of this model; GET /v1/catalogue lists them"
         if value is None:
-            values[live.places[name]] = nan
+            values[places[name]] = nan
         elif spec.categories:
             if value not in spec.categories:
                 return f"{name} is one of {', '.join(spec.categories)[:500]}"
-            values[live.places[name]] = float(spec.categories.index(str(value)))
+            values[places[name]] = float(spec.categories.index(str(value)))
         elif isinstance(value, str):
             return f"{name} is a number"
         else:
-            values[live.places[name]] = float(value)
+            values[places[name]] = float(value)
     return None

@@ -109,10 +109,8 @@ def _computed(
     rows, known = np.array([plan.values for plan in plans]), [plan.known for plan in plans]
     found = score_rows(live, context.policy, model_of_business, rows, known, explain=explain)
     changed = [plan for plan in plans if plan.before is not None]
-    unchanged = np.array([plan.before for plan in changed], dtype=np.float64).reshape(len(changed), rows.shape[1])
-    before = iter(
-        score_rows(live, context.policy, model_of_business, unchanged, [plan.known for plan in changed], explain=False)
-    )
+    unchanged, as_stored = np.array([plan.before for plan in changed]), [plan.known for plan in changed]
+    before = iter(score_rows(live, context.policy, model_of_business, unchanged, as_stored, explain=False))
     told = []
     for plan, scored in zip(plans, found, strict=True):
         setting = Setting(

@@ -8,11 +8,11 @@ from serving.policy.situation import Situation, exists, value_of
 
 def passed(condition: Condition, situation: Situation, counted: Mapping[str, float]) -> tuple[Test, ...]:
     """The tests that hold if the condition does, those of `any` first; empty if it does not."""
-    held = [test for test in condition.all if _passes(test, situation, counted)]
+    for test in condition.all:
+        if not _passes(test, situation, counted):
+            return ()
     chosen = [test for test in condition.any if _passes(test, situation, counted)]
-    if len(held) < len(condition.all) or (condition.any and not chosen):
-        return ()
-    return (*chosen, *held)
+    return () if condition.any and not chosen else (*chosen, *condition.all)
 
 
 def missing_names(condition: Condition, situation: Situation) -> tuple[str, ...]:

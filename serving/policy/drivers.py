@@ -1,6 +1,9 @@
 """From the signals that moved a score to what makes customers leave, and to the tactic that answers it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 
 from serving.policy.conditions import passed
 from serving.policy.document import ChurnType, Driver, Policy
@@ -19,24 +22,18 @@ class TopDriver:
 
 def driver_of(policy: Policy, reason: Reason) -> Driver | None:
     """The driver that a reason belongs to: by its feature, else its signal, else its component; None without one."""
-    rows = policy.drivers.values()
-    for names, asked in (
-        ("features", reason.feature),
-        ("signals", reason.signal),
-        ("components", reason.component),
-    ):
-        for driver in rows:
-            if any(_matches(pattern, asked) for pattern in getattr(driver, names)):
-                return driver
-    return None
+    drivers = policy.drivers.values()
+    by_feature = (driver for driver in drivers if _names(driver.features, reason.feature))
+    by_signal = (driver for driver in drivers if _names(driver.signals, reason.signal))
+    by_component = (driver for driver in drivers if _names(driver.components, reason.component))
+    return next(chain(by_feature, by_signal, by_component), None)
 
 
 def top_drivers(policy: Policy, situation: Situation) -> tuple[TopDriver, ...]:
     """Drivers that raise the account's risk, the strongest first; reasons that lower it are left out."""
     told: dict[str, list[Reason]] = {}
     for reason in situation.reasons:
-        driver = driver_of(policy, reason)
-        if driver and reason.contribution > 0:
+        if reason.contribution > 0 and (driver := driver_of(policy, reason)):
             told.setdefault(driver.id, []).append(reason)
     found = [
         TopDriver(policy.drivers[name], sum(r.contribution for r in reasons), tuple(r.text for r in reasons))
@@ -45,14 +42,26 @@ def top_drivers(policy: Policy, situation: Situation) -> tuple[TopDriver, ...]:
     return tuple(sorted(found, key=lambda top: -top.contribution))
 
 
-def churn_type(policy: Policy, situation: Situation) -> ChurnType | None:
-    """The kind of churn to prevent: one whose own condition holds, else that of the strongest driver; None without."""
+def churn_type(policy: Policy, situation: Situation, top: Sequence[TopDriver]) -> ChurnType | None:
+    """The kind of churn to prevent: one whose own condition holds, else that of the strongest driver; None without.
+
+    Args:
+        policy: the rules in force.
+        situation: the account.
+        top: its `top_drivers`.
+    """
     for kind in policy.churn_types.values():
         if kind.when and passed(kind.when, situation, {}):
             return kind
-    first = next(iter(top_drivers(policy, situation)), None)
-    return policy.churn_types[first.driver.churn_type] if first else None
+    return policy.churn_types[top[0].driver.churn_type] if top else None
 
 
-def _matches(pattern: str, name: str) -> bool:
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+def _names(patterns: tuple[str, ...], name: str) -> bool:
+    """Whether one of them is the name, or with a `*` at its end how the name begins."""
+    return name in patterns or name.startswith(_beginnings(patterns))
+
+
+@lru_cache(maxsize=1024)
+def _beginnings(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """A policy has few, and every reason asks for them."""
+    return tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from math import inf
 
 from serving.policy.document import Policy, Window
-from serving.policy.drivers import top_drivers
-from serving.policy.risk import Risk, risk_level
+from serving.policy.drivers import TopDriver
+from serving.policy.risk import Risk
 from serving.policy.signs import WarningSign, amount, owner_for
 from serving.policy.situation import Situation
 
@@ -34,25 +34,34 @@ class Action:
     because: tuple[str, ...]
 
 
-def actions(policy: Policy, situation: Situation, warnings: Sequence[WarningSign]) -> list[Action]:
+def actions(
+    policy: Policy, situation: Situation, warnings: Sequence[WarningSign], risk: Risk, top: Sequence[TopDriver]
+) -> list[Action]:
     """Every play that something asks for, each once, most urgent first.
 
     A play asked for several times has the earliest deadline with its owner, and all reasons. Drivers ask only on an
     account of high or medium risk: what weighs on a healthy account is watched, not treated.
+
+    Args:
+        policy: the rules in force.
+        situation: the account.
+        warnings: its `warning_signs`.
+        risk: its `risk_level`.
+        top: its `top_drivers`.
     """
-    risk = risk_level(policy, situation)
     asked = [
         *_by_tier(policy, situation),
         *_by_warnings(policy, situation, warnings),
         *_by_renewal(policy, situation),
         *_by_risk(policy, situation, risk),
-        *_by_drivers(policy, situation, risk),
+        *_by_drivers(policy, situation, risk, top),
     ]
     merged: dict[str, Action] = {}
     for action in sorted(asked, key=lambda action: action.due_in_hours):
-        first = merged.get(action.play)
-        because = dict.fromkeys((*(first.because if first else ()), *action.because))
-        merged[action.play] = replace(first or action, because=tuple(because))
+        first = merged.setdefault(action.play, action)
+        if first is not action:
+            because = dict.fromkeys((*first.because, *action.because))
+            merged[action.play] = replace(first, because=tuple(because))
     return list(merged.values())
 
 
@@ -99,20 +108,20 @@ def _by_risk(policy: Policy, situation: Situation, risk: Risk) -> list[Action]:
     return [_action(policy, situation, rule.play, rule.owner, rule.due_in_hours, because, rule.success_metric)]
 
 
-def _by_drivers(policy: Policy, situation: Situation, risk: Risk) -> list[Action]:
+def _by_drivers(policy: Policy, situation: Situation, risk: Risk, top: Sequence[TopDriver]) -> list[Action]:
     if risk.level not in ("high", "medium"):
         return []
     return [
         _action(
             policy,
             situation,
-            top.driver.play,
-            top.driver.owners[0],
-            policy.plays[top.driver.play].due_in_hours,
-            f"{top.driver.title}: {top.because[0]}",
-            top.driver.success_metrics[0],
+            one.driver.play,
+            one.driver.owners[0],
+            policy.plays[one.driver.play].due_in_hours,
+            f"{one.driver.title}: {one.because[0]}",
+            one.driver.success_metrics[0],
         )
-        for top in top_drivers(policy, situation)
+        for one in top
     ]
 
 

@@ -59,18 +59,18 @@ def usage_level(policy: Policy, situation: Situation) -> Literal["low", "falling
 
 def _because(policy: Policy, case: Case, situation: Situation) -> tuple[str, ...]:
     """Why the case holds, a text for everything it names; empty when it does not."""
-    checks = (
-        _tier(case, situation),
-        _value(policy, case, situation),
-        _renewal(case, situation),
-        _usage(policy, case, situation),
-        _strategic(case, situation),
-    )
-    return () if False in checks else tuple(text for text in checks if isinstance(text, str))
+    told = []
+    for check in (_tier, _value, _renewal, _usage, _strategic):
+        text = check(policy, case, situation)
+        if text is False:
+            return ()
+        if text is not None:
+            told.append(text)
+    return tuple(told)
 
 
 # Each check gives a text when what the case names holds, False when it does not, None when the case does not name it.
-def _tier(case: Case, situation: Situation) -> str | Literal[False] | None:
+def _tier(_: Policy, case: Case, situation: Situation) -> str | Literal[False] | None:
     if not case.tier:
         return None
     return situation.tier in case.tier and f"health is {situation.tier}"
@@ -84,7 +84,7 @@ def _value(policy: Policy, case: Case, situation: Situation) -> str | Literal[Fa
     return enough and f"worth {amount(situation.yearly_value)} a year, a {level} value in this book"
 
 
-def _renewal(case: Case, situation: Situation) -> str | Literal[False] | None:
+def _renewal(_: Policy, case: Case, situation: Situation) -> str | Literal[False] | None:
     if case.renewal_within_days is None:
         return None
     days = situation.days_to_renewal
@@ -104,7 +104,7 @@ def _usage(policy: Policy, case: Case, situation: Situation) -> str | Literal[Fa
     return f"usage is {level}" + ("" if known is None else f" ({described(policy, first)}: {amount(known)})")
 
 
-def _strategic(case: Case, situation: Situation) -> str | Literal[False] | None:
+def _strategic(_: Policy, case: Case, situation: Situation) -> str | Literal[False] | None:
     if not case.strategic:
         return None
     return bool(situation.inputs.get(STRATEGIC)) and "marked as a strategic account"

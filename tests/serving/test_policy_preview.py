@@ -170,7 +170,8 @@ def test_a_part_of_the_book_is_ranked_in_the_whole_book(scored, company):
 
 def test_every_action_on_a_simulated_book_leads_to_a_described_play(company):
     for situation in company[0]:
-        found = policy.actions(POLICY, situation, warning_signs(POLICY, situation))
+        warnings, risk = warning_signs(POLICY, situation), policy.risk_level(POLICY, situation)
+        found = policy.actions(POLICY, situation, warnings, risk, policy.top_drivers(POLICY, situation))
         assert found
         assert len({action.play for action in found}) == len(found)
         assert [a.due_in_hours for a in found] == sorted(a.due_in_hours for a in found)

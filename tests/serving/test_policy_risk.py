@@ -148,12 +148,17 @@ def test_top_drivers_add_reasons_up_and_leave_out_what_lowers_risk():
     ],
 )
 def test_churn_type(situation, kind):
-    found = churn_type(POLICY, situation)
+    found = churn_type(POLICY, situation, top_drivers(POLICY, situation))
     assert (found.id if found else None) == kind
 
 
+def asked_for(situation):
+    warnings, risk = warning_signs(POLICY, situation), risk_level(POLICY, situation)
+    return actions(POLICY, situation, warnings, risk, top_drivers(POLICY, situation))
+
+
 def test_actions_of_a_healthy_account_start_no_driver_play():
-    (only,) = actions(POLICY, account(reasons=(reason(),)), ())
+    (only,) = asked_for(account(reasons=(reason(),)))
     assert (only.play, only.owner, only.due_in_hours, only.key) == ("grow", "csm", 720, "acme:grow")
     assert only.because == ("health 80 is Healthy", "low risk: health is green; no case of a higher level holds")
 
@@ -161,7 +166,7 @@ def test_actions_of_a_healthy_account_start_no_driver_play():
 def test_actions_are_merged_by_play_and_most_urgent_first():
     situation = account("red", rank=0.9, renews=20.0, reasons=(reason(text="few events"),))
     situation = replace(situation, features={**situation.features, "nps_last": 3.0, "days_since_last_answer": 1.0})
-    found = actions(POLICY, situation, warning_signs(POLICY, situation))
+    found = asked_for(situation)
     assert [(a.play, a.due_in_hours) for a in found] == [
         ("rescue", 24),
         ("detractor_follow_up", 24),
@@ -175,13 +180,13 @@ def test_actions_are_merged_by_play_and_most_urgent_first():
 
 def test_a_play_asked_for_twice_has_the_earlier_deadline_and_both_reasons():
     situation = account("yellow", features={"surveys_unanswered": 4.0})
-    (play,) = [a for a in actions(POLICY, situation, warning_signs(POLICY, situation)) if a.play == "re_engage"]
+    (play,) = [a for a in asked_for(situation) if a.play == "re_engage"]
     assert play.due_in_hours == 168
     assert play.because == ("medium risk: health is yellow", "W6: 4 surveys since the last answer")
 
 
 def test_no_score_asks_for_nothing():
-    assert actions(POLICY, account(None, renews=None, usage=None), ()) == []
+    assert asked_for(account(None, renews=None, usage=None)) == []
 
 
 @pytest.mark.parametrize(
