@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table
@@ -28,15 +27,9 @@ def first(db: Connection, kind: type[Record], query: Select[Any]) -> Record | No
     return next(read(db, kind, query.limit(1)), None)
 
 
-def row_of(record: object) -> dict[str, Any]:
+def row_of(record: Any) -> dict[str, Any]:
     """A record's fields as a row, its values as they are."""
-    return {name: getattr(record, name) for name in _names(type(record))}
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    """Looking them up takes longer than reading a record."""
-    return tuple(f.name for f in fields(kind))
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def insert_if_absent(db: Connection, table: Table, row: Mapping[str, Any]) -> bool:
