@@ -250,6 +250,19 @@ def test_forgetting_says_what_was_erased(company, life, cli):
     assert "nothing" in cli("forget", account, *config).out
 
 
+def test_forgetting_reaches_csv_files_and_names_who_else_was_told(fresh, cli):
+    with (fresh / "keepwell.toml").open("a") as file:
+        file.write('\n[delivery.targets.sheet]\nkind = "csv"\nfolder = "alerts"\n')
+        file.write('[delivery.targets.hook]\nkind = "webhook"\nurl = "https://example.com/in"\nsecret_env = "HOOK"\n')
+    alerts = fresh / "alerts" / "sheet-20260302T000000.csv"
+    alerts.parent.mkdir()
+    alerts.write_bytes(b"id,external_id\r\n1,acme\r\n2,bolt\r\n")
+    told = cli("forget", "acme", "--json", cwd=fresh).json
+    assert told == {"account_id": "acme", "erased": {}, "csv_rows": {"sheet": 1}, "not_reached": ["hook"]}
+    assert alerts.read_bytes() == b"id,external_id\r\n2,bolt\r\n"
+    assert "erase it there: hook" in cli("forget", "bolt", cwd=fresh).out
+
+
 def test_pruning_only_counts_until_it_is_told_to(fresh, cli):
     cli("keys", "list", cwd=fresh)
     rows = [Scored(score=Score(account_id="a"))]

@@ -7,7 +7,7 @@ In the order in which an event meets them: `targets` (who is told), `events` (wh
 """
 
 from serving.delivery.deliver import Counts, deliver_due
-from serving.delivery.desk import Line, listing, ping, replay, target_states
+from serving.delivery.desk import Line, forget, listing, ping, replay, target_states
 from serving.delivery.events import enqueue, scored_event
 from serving.delivery.loop import delivering, run_deliverer
 from serving.delivery.signing import sign, verify
@@ -23,6 +23,7 @@ __all__ = [
     "deliver_due",
     "delivering",
     "enqueue",
+    "forget",
     "listing",
     "ping",
     "read_targets",

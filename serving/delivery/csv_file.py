@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -40,6 +41,29 @@ def append(path: Path, events: Sequence[Mapping[str, Any]]) -> int:
             with replacing(path) as partial:
                 partial.write_text(held + "".join(map(_row, new.values())), encoding="utf-8", newline="")
     return len(new)
+
+
+def erase(folder: Path, target: str, account_id: str) -> int:
+    """Take an account's rows out of all files of a target, each replaced whole or left as it was; how many rows.
+
+    Raises:
+        OSError: a file cannot be read or written; those before it are done.
+    """
+    if not folder.is_dir():
+        return 0
+    ours = re.compile(rf"{re.escape(target)}-\d{{8}}T\d{{6}}\.csv")
+    with _alone(folder):
+        return sum(_without(path, account_id) for path in sorted(folder.iterdir()) if ours.fullmatch(path.name))
+
+
+def _without(path: Path, account_id: str) -> int:
+    header, *rows = csv.reader(StringIO(path.read_bytes().decode(), newline=""))
+    at, cell = header.index("external_id"), safe(account_id)
+    left = [row for row in rows if row[at] != cell]
+    if len(left) < len(rows):
+        with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *left])
+    return len(rows) - len(left)
 
 
 def safe(value: Any) -> Any:

@@ -1,14 +1,17 @@
-"""What a person asks of deliveries: what was sent and what came back, how targets are doing, a test, another try."""
+"""What a person asks of deliveries: what was sent and what came back, how targets are doing, a test, another try.
+
+And to forget an account where it was told.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from serving.delivery import turns
+from serving.delivery import csv_file, turns
 from serving.delivery.deliver import send_now
 from serving.delivery.events import ping_event
-from serving.delivery.targets import TYPES, Crm, Target
+from serving.delivery.targets import TYPES, Crm, Csv, Target
 from serving.delivery.tries import Outside
 from serving.delivery.turns import State
 from serving.errors import ServingError
@@ -18,7 +21,7 @@ from serving.store.records import columns, read
 from serving.store.tables import deliveries, delivery_attempts
 from serving.store.tables import outbox as outbox_table
 
-__all__ = ["Line", "listing", "ping", "replay", "target_states"]
+__all__ = ["Line", "forget", "listing", "ping", "replay", "target_states"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,24 @@ def ping(store: Store, target: Target, world: Outside) -> Line:
     with store.read() as db:
         query = select(*columns(Delivery, deliveries, outbox_table)).join(outbox_table)
         return _lines(db, list(read(db, Delivery, query.where(deliveries.c.id == tried[0]))))[0]
+
+
+def forget(targets: Iterable[Target], account_id: str) -> dict[str, int]:
+    """Take an account out of the CSV files; how many rows by target. Systems behind an address keep what they have.
+
+    Raises:
+        ServingError: a file cannot be changed.
+    """
+    erased = {}
+    for target in targets:
+        if isinstance(target, Csv):
+            try:
+                erased[target.name] = csv_file.erase(target.folder, target.name, account_id)
+            except (OSError, ValueError) as error:
+                raise ServingError(
+                    f"{target.folder}: not all files could be changed ({error}); forget again"
+                ) from error
+    return erased
 
 
 def _lines(db: Connection, found: Sequence[Delivery]) -> list[Line]:

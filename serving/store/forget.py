@@ -9,13 +9,14 @@ owner's to rotate.
 import re
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from json import dumps
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import Column, Connection, Table, Text, and_, cast, delete, or_, select, update
+from sqlalchemy import Column, Connection, Select, Table, Text, and_, cast, delete, or_, select, update
 
 from serving.store import audit
 from serving.store.opening import Store
@@ -58,8 +59,16 @@ WORDS: dict[Table, tuple[str, ...]] = {
 """Where a row that mentions the account stays, under a pseudonym."""
 
 
-def forget(store: Store, account_id: str, *, at: datetime, key_id: str | None = None) -> dict[str, int]:
-    """Erase an account; how many rows were erased or rewritten, by table (tables without any are left out).
+@dataclass(frozen=True)
+class Forgotten:
+    """How many rows were erased or rewritten, by table (without any: left out), and which targets were told of it."""
+
+    erased: dict[str, int]
+    told: tuple[str, ...]
+
+
+def forget(store: Store, account_id: str, *, at: datetime, key_id: str | None = None) -> Forgotten:
+    """Erase an account. A delivery of it that is under way at this moment may still arrive.
 
     The audit log gets an entry `forget` under the pseudonym, with these counts.
 
@@ -68,13 +77,20 @@ def forget(store: Store, account_id: str, *, at: datetime, key_id: str | None = 
     """
     pseudonym = f"forgotten-{secrets.token_hex(6)}"
     with store.write() as db:
+        told = db.scalars(_told(account_id)).all()
         counts = dict(_erased(db, account_id))
         for table, number in _renamed(db, account_id, pseudonym):
             counts[table] = counts.get(table, 0) + number
         counts = {table: number for table, number in counts.items() if number}
         audit.record(db, [audit.Entry(at=at, action="forget", key_id=key_id, subject=pseudonym, detail=counts)])
     store.sweep()
-    return counts
+    return Forgotten(counts, tuple(told))
+
+
+def _told(account_id: str) -> Select[Any]:
+    """Targets to which something about the account was sent, as far back as the delivery log reaches."""
+    tried = select(deliveries.c.target).join(outbox).join(delivery_attempts).where(outbox.c.account_id == account_id)
+    return tried.distinct().order_by(deliveries.c.target)
 
 
 def _erased(db: Connection, account_id: str) -> Iterator[tuple[str, int]]:

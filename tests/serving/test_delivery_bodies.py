@@ -1,14 +1,14 @@
 """What leaves: the envelope, the Slack message and the CSV file."""
 
 import csv
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.delivery.csv_file import COLUMNS, append, file_of, safe
+from serving.delivery.csv_file import COLUMNS, append, erase, file_of, safe
 from serving.delivery.events import envelope, scored_event
 from serving.delivery.slack import slack_body
 from serving.store.outbox import Delivery
@@ -136,6 +136,30 @@ def test_no_cell_begins_a_formula(tmp_path, text):
     path = tmp_path / "f.csv"
     append(path, events("a", name=text))
     assert rows(path)[0]["name"] == f"'{text}"
+
+
+@pytest.mark.parametrize("account", ["acme", "=acme", 'a "b", c', "a\r\nb", "a\nb", "a\rb"])
+def test_an_account_is_erased_from_all_files_of_its_target_and_no_other_row_changes(tmp_path, account):
+    others = [event("1", "acme-2", text='He said "no",\r\nthen left'), event("2", "", text="=1+1")]
+    paths = [file_of(tmp_path, "daily", DAY + timedelta(days=n)) for n in range(3)]
+    append(paths[0], others)
+    wanted = paths[0].read_bytes()
+    append(paths[0], [event("3", account), event("4", account)])
+    append(paths[1], [event("5", account)])
+    append(paths[2], others)
+    not_ours = [tmp_path / "daily-notes.csv", tmp_path / "daily-x-20260302T000000.csv", tmp_path / "other.txt"]
+    for path in not_ours:
+        path.write_bytes(account.encode())
+    assert erase(tmp_path, "daily", account) == 3
+    assert [path.read_bytes() for path in paths] == [wanted, wanted[: wanted.index(b"\r\n") + 2], wanted]
+    assert [path.read_bytes() for path in not_ours] == [account.encode()] * 3
+    assert erase(tmp_path, "daily", account) == 0
+    assert erase(tmp_path / "nowhere", "daily", account) == 0
+
+
+def event(number, account, text=None):
+    about = replace(ACME, account_id=account, top_driver_1=text, yearly_value=-5.0)
+    return envelope(delivery(object=asdict(about))) | {"id": number}
 
 
 def test_a_negative_number_stays_a_number():

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import select
 
 from serving.store import audit, decisions, idempotency, jobs, open_store, outbox, runs, signs, tables
-from serving.store.forget import forget
+from serving.store.forget import Forgotten, forget
 from serving.store.scores import Score, Scored
 
 NOW = datetime(2026, 1, 1)
@@ -143,12 +143,13 @@ def test_a_forgotten_account_stands_nowhere_and_others_lost_nothing(store):
     with store.write() as db:
         db.execute(tables.scores.insert().values(_score_row(GONE)))
         db.execute(tables.score_details.insert().values(run_id=1, account_id=GONE, detail={"id": GONE}))
-    counts = forget(store, GONE, at=NOW, key_id="cli")
+    done = forget(store, GONE, at=NOW, key_id="cli")
     left = everything(store)
     assert [text for rows in left.values() for row in rows for text in row if GONE in text.replace(STAYS, "")] == []
     for name, rows in others.items():
         assert [row for row in rows if row not in left[name]] == [], name
-    assert counts == {
+    assert done.told == ("crm",)
+    assert done.erased == {
         "alerts": 1,
         "audit": 1,
         "checks": 2,
@@ -190,7 +191,7 @@ def test_the_audit_log_keeps_the_action_under_one_random_name(store):
 def test_an_id_of_digits_is_no_word_in_other_peoples_texts(store):
     with store.write() as db:
         audit.record(db, [audit.Entry(at=NOW, action="a", subject="42", detail={"why": "42 logins", "ids": ["42"]})])
-    assert forget(store, "42", at=NOW) == {"audit": 1}
+    assert forget(store, "42", at=NOW).erased == {"audit": 1}
     with store.read() as db:
         kept = audit.recent(db)[-1]
     assert kept.detail == {"why": "42 logins", "ids": [kept.subject]}
@@ -198,7 +199,19 @@ def test_an_id_of_digits_is_no_word_in_other_peoples_texts(store):
 
 def test_an_unknown_account_erases_nothing(store):
     fill(store, STAYS)
-    assert forget(store, GONE, at=NOW) == {}
+    assert forget(store, GONE, at=NOW) == Forgotten({}, ())
+
+
+def test_who_was_told_is_named_and_who_was_only_to_be_told_is_not(store):
+    with store.write() as db:
+        event = outbox.Event(kind="k", account_id=GONE, body={}, created_at=NOW, dedupe_key="k")
+        outbox.add(db, event, ["sheet", "crm", "hook", "waiting"])
+        for claimed in outbox.claim(db, at=NOW, lease=LEASE):
+            if claimed.target == "hook":
+                outbox.fail(db, claimed, at=NOW, response="no answer", retry_at=NOW)
+            elif claimed.target != "waiting":
+                outbox.ack(db, claimed, at=NOW, response="200")
+    assert forget(store, GONE, at=NOW).told == ("crm", "hook", "sheet")
 
 
 def test_no_trace_is_left_in_the_files_of_sqlite(tmp_path):

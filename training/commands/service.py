@@ -33,17 +33,32 @@ def serve(
 
 @app.command()
 def forget(account: str, config: Config = DEFAULT, as_json: Json = False) -> None:
-    """Erase an account from the store, and say what was erased. Its raw rows are yours to erase."""
+    """Erase an account from the store and the CSV files, and say what was erased and what cannot be from here."""
     from serving.batch import opened_store
+    from serving.delivery import forget as erase_files
+    from serving.delivery import read_targets
     from serving.store.forget import forget as erase
 
-    with opened_store(load(config)) as store:
-        erased = erase(store, account, at=now())
-    rows = (
-        ", ".join(f"{number} of {table}" for table, number in erased.items())
-        or "nothing: the store has no such account"
-    )
-    show(as_json, {"account_id": account, "erased": erased}, lambda: f"Erased from the store: {rows}.")
+    settings = load(config)
+    targets = read_targets(settings.delivery, settings.root)
+    with opened_store(settings) as store:
+        found = erase(store, account, at=now())
+    files = erase_files(targets.values(), account)
+    elsewhere = sorted({*targets, *found.told} - set(files))
+    told = {"account_id": account, "erased": found.erased, "csv_rows": files, "not_reached": elsewhere}
+    show(as_json, told, lambda: _forgotten(found.erased, files, elsewhere))
+
+
+def _forgotten(erased: dict[str, int], files: dict[str, int], elsewhere: list[str]) -> str:
+    rows = [f"{number} of {table}" for table, number in erased.items()]
+    lines = [f"Erased from the store: {', '.join(rows) or 'nothing, it has no such account'}."]
+    if files:
+        lines.append(
+            f"Erased from CSV files: {', '.join(f'{number} rows of {name}' for name, number in files.items())}."
+        )
+    if elsewhere:
+        lines.append(f"Not reached from here, erase it there: {', '.join(elsewhere)}.")
+    return "\n".join([*lines, "Its raw rows are yours to erase."])
 
 
 @app.command()
