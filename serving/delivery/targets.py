@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from serving.delivery.guard import is_allowed_scheme
 from serving.delivery.signing import keys
+from serving.delivery.turns import LARGEST_CALL
 from serving.errors import ServingError
 
 TYPES = {
@@ -17,6 +18,8 @@ TYPES = {
     "warning": "account.warning",
     "renewal_window": "account.renewal_window",
     "stale": "book.stale",
+    "record_reopened": "record.reopened",
+    "record_expired": "record.expired",
     "scored": "account.scored",
     "ping": "ping",
 }
@@ -123,7 +126,7 @@ class Crm(HttpTarget):
         object: the object there; None for the platform's own (Account, companies, Company).
         version: of the platform's interface; None for the one written against.
         fields: our names to theirs; what is left out is not sent. Empty: all of `adapters.fields`.
-        limit: records a call; None for the platform's.
+        limit: records a call; None for what the platform was documented to take.
     """
 
     kind: Literal["salesforce", "hubspot", "gainsight"]
@@ -133,7 +136,7 @@ class Crm(HttpTarget):
     object: str | None = None
     version: str | None = None
     fields: dict[str, str] = Field(default_factory=dict)
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, le=LARGEST_CALL)
 
     @field_validator("events")
     @classmethod

@@ -53,8 +53,7 @@ class Result:
 def batch_size(target: Target) -> int:
     """How many deliveries to claim at once for a target."""
     if isinstance(target, Crm):
-        most = ADAPTERS[target.kind].limit
-        return min(target.limit or most, most)
+        return target.limit or ADAPTERS[target.kind].limit
     return IN_A_FILE if isinstance(target, Csv) else AT_ONCE
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from serving.delivery import deliver_due, enqueue, listing, ping, read_targets, scored_event
+from serving.delivery import deliver_due, enqueue, listing, ping, read_targets, replay, scored_event
 from serving.delivery.adapters import ADAPTERS
 from serving.delivery.adapters.fields import SENT
 from serving.delivery.deliver import Counts
@@ -230,53 +230,69 @@ def by_status(store):
     }
 
 
-def salesforce_answer(refused=()):
-    def answer(records):
-        error = {"statusCode": "STRING_TOO_LONG", "message": "too long", "fields": []}
-        return Answer(
-            200,
-            json.dumps(
-                [
-                    {"success": False, "errors": [error]} if r["Keepwell_Id__c"] in refused else {"success": True}
-                    for r in records
-                ]
-            ),
-        )
-
-    return answer
-
-
 @pytest.mark.parametrize(("kind", "limit"), [("salesforce", 200), ("hubspot", 100), ("gainsight", 50)])
 def test_a_run_goes_out_in_calls_of_the_platform_s_size(store, clock, kind, limit):
-    answers = {
-        "salesforce": salesforce_answer(),
-        "hubspot": lambda rs: Answer(
-            200, json.dumps({"results": [{"objectWriteTraceId": r["objectWriteTraceId"]} for r in rs]})
-        ),
-        "gainsight": lambda rs: Answer(200, json.dumps({"result": True, "data": {"count": len(rs)}})),
-    }
-    platform, targets = Platform(answers[kind]), {"crm": target(kind)}
+    platform, targets = Platform(taking(kind)), {"crm": target(kind)}
     assert score(store, targets, limit + 30) == limit + 30
     assert score(store, targets, limit + 30) == 0
     assert all_rounds(store, targets, clock, platform) == Counts(delivered=limit + 30)
     assert [len(records) for records in platform.calls] == [limit, 30]
 
 
-def test_a_configured_limit_is_kept_and_cannot_exceed_the_platform_s(store, clock):
-    platform = Platform(salesforce_answer())
-    score(store, {"crm": target("salesforce")}, 25)
-    all_rounds(store, {"crm": target("salesforce", limit=10)}, clock, platform)
-    assert [len(records) for records in platform.calls] == [10, 10, 5]
+@pytest.mark.parametrize(("kind", "limit"), [("salesforce", 10), ("hubspot", 120), ("gainsight", 60)])
+def test_a_configured_limit_replaces_the_platform_s_either_way(store, clock, kind, limit):
+    platform, targets = Platform(taking(kind)), {"crm": target(kind, limit=limit)}
+    score(store, targets, limit + 5)
+    all_rounds(store, targets, clock, platform)
+    assert [len(records) for records in platform.calls] == [limit, 5]
 
 
-def test_a_refused_account_is_named_and_the_others_are_done(store, clock):
-    platform, targets = Platform(salesforce_answer(refused=["a003"])), {"crm": target("salesforce")}
+@pytest.mark.parametrize("limit", [0, -1, 201, "many"])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(ServingError, match="limit"):
+        target("hubspot", limit=limit)
+
+
+def taking(kind, refused=(), status=200):
+    """Answers of a platform that takes all records of a call but some."""
+    key = KEYS[kind]
+
+    def salesforce(records):
+        error = {"statusCode": "STRING_TOO_LONG", "message": "too long", "fields": []}
+        no, yes = {"success": False, "errors": [error]}, {"success": True, "errors": []}
+        return [no if record[key] in refused else yes for record in records]
+
+    def hubspot(records):
+        marks = [r["objectWriteTraceId"] for r in records if r["id"] in refused]
+        errors = [{"message": "STRING_TOO_LONG: too long", "context": {"objectWriteTraceId": [mark]}} for mark in marks]
+        results = [{"objectWriteTraceId": r["objectWriteTraceId"]} for r in records if r["id"] not in refused]
+        return {"status": "COMPLETE", "results": results, "numErrors": len(errors), "errors": errors}
+
+    def gainsight(records):
+        told = "STRING_TOO_LONG: too long"
+        failures = [{"index": i, "errorMessage": told} for i, record in enumerate(records) if record[key] in refused]
+        return {"result": True, "data": {"count": len(records) - len(failures), "failures": failures}}
+
+    answer = {"salesforce": salesforce, "hubspot": hubspot, "gainsight": gainsight}[kind]
+    return lambda records: Answer(status, json.dumps(answer(records)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("salesforce", 200), ("hubspot", 200), ("hubspot", 207), ("gainsight", 200)]
+)
+def test_a_good_status_does_not_deliver_what_it_refuses_and_a_replay_sends_only_that(store, clock, kind, status):
+    platform, targets = Platform(taking(kind, ["a003", "a007"], status)), {"crm": target(kind)}
     score(store, targets, 10)
-    assert all_rounds(store, targets, clock, platform) == Counts(delivered=9, dead=1)
-    assert by_status(store) == {"dead": ["a003"], "pending": []}
+    assert all_rounds(store, targets, clock, platform) == Counts(delivered=8, dead=2)
+    assert by_status(store) == {"dead": ["a003", "a007"], "pending": []}
     with store.read() as db:
-        (line,) = listing(db, status="dead")
-    assert line.last_response == "200 STRING_TOO_LONG: too long"
+        told = {line.last_response for line in listing(db, status="dead")}
+    assert told == {f"{status} STRING_TOO_LONG: too long"}
+    with store.write() as db:
+        assert replay(db, at=clock()) == 2
+    again = Platform(taking(kind))
+    assert all_rounds(store, targets, clock, again) == Counts(delivered=2)
+    assert [len(records) for records in again.calls] == [2]
 
 
 def test_an_account_for_which_a_whole_call_is_refused_is_found_by_halving(store, clock):
@@ -310,7 +326,7 @@ def test_a_call_of_which_nothing_is_known_is_made_again_whole(store, clock, answ
     score(store, targets, 5)
     assert all_rounds(store, targets, clock, platform) == Counts(retried=5)
     clock.now += timedelta(seconds=20)
-    assert all_rounds(store, targets, clock, Platform(salesforce_answer())) == Counts(delivered=5)
+    assert all_rounds(store, targets, clock, Platform(taking("salesforce"))) == Counts(delivered=5)
 
 
 def test_a_token_that_ran_out_stops_the_target_before_a_large_run_is_given_up(store, clock):
@@ -323,7 +339,7 @@ def test_a_token_that_ran_out_stops_the_target_before_a_large_run_is_given_up(st
     clock.now += timedelta(minutes=11)
     deliver_due(store, targets, clock=clock, send=platform, environ=ENVIRON)
     assert len(platform.calls[-1]) == 1
-    world = Outside(clock, Platform(salesforce_answer()), ENVIRON)
+    world = Outside(clock, Platform(taking("salesforce")), ENVIRON)
     assert ping(store, targets["crm"], world).status == "delivered"
     assert all_rounds(store, targets, clock, world.send) == Counts(delivered=48)
 
@@ -334,7 +350,7 @@ def test_a_platform_is_not_pinged_with_an_invented_account(store, clock):
 
 
 def test_two_days_of_an_account_never_share_a_call(store, clock):
-    platform, targets = Platform(salesforce_answer()), {"crm": target("salesforce")}
+    platform, targets = Platform(taking("salesforce")), {"crm": target("salesforce")}
     score(store, targets, 3, day=NOW - timedelta(days=2))
     score(store, targets, 3, day=NOW - timedelta(days=1))
     assert all_rounds(store, targets, clock, platform) == Counts(delivered=6)

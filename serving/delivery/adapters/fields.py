@@ -45,7 +45,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Adapter:
-    """How a platform takes records: at most `limit` a call, the call for a batch, and its answer record by record.
+    """How a platform takes records: `limit` a call unless configured, the call for them, its answer record by record.
 
     `read` gives None for a record that was taken, in the order of the batch.
 
