@@ -30,6 +30,7 @@ class AccountLine(Answer):
     last_changed: Moment | None
     is_stale: bool
     inactive: bool | None
+    disagrees: Literal["hidden_risk", "overstated_risk"] | None
 
 
 class AccountPage(Envelope):

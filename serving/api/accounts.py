@@ -139,6 +139,7 @@ def _filters(ask: ListAccounts, run: Run | None) -> Filters:
         risk_level=ask.risk_level,
         renews_from=run.as_of if is_asked and run else None,
         renews_before=run.as_of + timedelta(days=within or 0) + INSTANT if is_asked and run else None,
+        disagrees=ask.disagrees,
         search=ask.q,
     )
 

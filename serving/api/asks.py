@@ -137,6 +137,7 @@ class ListAccounts(Query):
     renewal_within_days: Annotated[float, Field(ge=0, le=3650)] | None = Field(
         None, description="counted from the moment that the scores are of"
     )
+    disagrees: bool | None = Field(None, description="health and churn probability contradict each other")
     q: Text | None = Field(None, description="found in id, name or owner, whatever the case")
     sort: Literal["value_at_risk", "health"] = "value_at_risk"
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = None

@@ -19,6 +19,7 @@ EXPORTED = (
     *("account_id", "name", "segment", "owner", "health_score", "tier", "risk_level", "churn_probability"),
     *("churn_probability_low", "churn_probability_high", "yearly_value", "value_at_risk", "renewal_at", "driver"),
     *("top_driver_1", "top_driver_2", "top_driver_3", "previous_health", "previous_tier", "changed_at", "is_stale"),
+    "disagrees",
 )
 """Columns of the export: the stored score's own, unrounded."""
 

@@ -14,7 +14,7 @@ from serving.store.runs import Run
 INSTANT = timedelta(microseconds=1)
 LISTED = "25"
 """Accounts on a page, unless asked otherwise."""
-FILTERS = ("q", "tier", "risk_level", "segment", "owner", "driver", "renewal_within_days")
+FILTERS = ("q", "tier", "risk_level", "segment", "owner", "driver", "renewal_within_days", "disagrees")
 
 
 def asked(query: Mapping[str, str]) -> ListAccounts:
@@ -40,6 +40,7 @@ def filters_of(ask: ListAccounts, run: Run) -> Filters:
         risk_level=ask.risk_level,
         renews_from=None if within is None else run.as_of,
         renews_before=None if within is None else run.as_of + timedelta(days=within) + INSTANT,
+        disagrees=ask.disagrees,
         search=ask.q,
     )
 

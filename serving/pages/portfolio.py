@@ -18,12 +18,16 @@ from serving.pages.filters import asked, filters_of, is_filtered, link_from
 from serving.pages.moves import a_week_before, moves
 from serving.policy import Policy
 from serving.store import accounts, runs
+from serving.store.accounts import Filters
 from serving.store.failures import StoreUnavailable
 from serving.store.runs import Run, TierCount
 
 YEAR = timedelta(days=365)
 MOST_MOVES = 7
 """Changes of tier that are told at once; more after a click."""
+DOUBTFUL = Filters(disagrees=True)
+MOST_DOUBTFUL = 6
+"""Accounts whose health and probability disagree that are shown at once; all of them are in the list."""
 UNSCORED, GREY = "unscored", "#767676"
 
 
@@ -52,6 +56,8 @@ def show(visit: Visit) -> Response:
         counts = runs.by_tier(db, since=run.as_of - YEAR)
         past = a_week_before(runs.list_runs(db, since=run.as_of - YEAR), run)
         moved = moves(db, run, past) if past else None
+        doubtful = accounts.page(db, DOUBTFUL, limit=MOST_DOUBTFUL)
+        doubts = accounts.count(db, DOUBTFUL)
         matching, held = accounts.count(db, filters_of(ask, run)), facets(db, run.id)
     lines = tier_lines(visit.context.policy, counts, run, past)
     return visit.page(
@@ -66,6 +72,8 @@ def show(visit: Visit) -> Response:
         history=_by_day(counts),
         moves=moved,
         most=MOST_MOVES,
+        doubtful=doubtful.accounts if doubtful else [],
+        doubts=doubts,
         ask=ask,
         page=page,
         matching=matching,

@@ -4,6 +4,7 @@
 """
 
 from serving.policy.cadence import Freshness, Scope, due, every_days, freshness, is_due, scope_due, score_is_stale
+from serving.policy.disagreement import disagreements
 from serving.policy.document import ChurnType, Driver, Input, Level, Play, Policy, Severity, TierRule, Treatment, Window
 from serving.policy.drivers import TopDriver, churn_type, driver_of, top_drivers
 from serving.policy.dry_run import Preview, Row, preview
@@ -44,6 +45,7 @@ __all__ = [
     "actions",
     "alerts",
     "churn_type",
+    "disagreements",
     "driver_of",
     "due",
     "every_days",

@@ -174,6 +174,13 @@ class Value(Row):
     moderate_money: float | None = None
 
 
+class Disagreement(Row):
+    """Which shares of the book, by churn probability, contradict the best and the worst tier."""
+
+    riskiest_share: float = Field(gt=0, lt=1)
+    safest_share: float = Field(gt=0, lt=1)
+
+
 class Usage(Row):
     """When usage counts as low, and when as falling."""
 
@@ -239,6 +246,7 @@ class Policy(Row):
     churn_types: dict[str, ChurnType]
     value: Value
     usage: Usage
+    disagreement: Disagreement
     risk: dict[str, Treatment]
     warnings: dict[str, WarningRule]
     renewal: dict[str, Window]

@@ -27,7 +27,8 @@ MOST = 200
 class Filters:
     """Which accounts to list; None leaves a column out of it. Renewal lies in [renews_from, renews_before).
 
-    `search` is text to be found in id, name or owner, whatever the case.
+    `disagrees`: those whose health and probability disagree, or those whose do not. `search` is text to be found in id,
+    name or owner, whatever the case.
     """
 
     tier: str | None = None
@@ -37,6 +38,7 @@ class Filters:
     risk_level: str | None = None
     renews_from: datetime | None = None
     renews_before: datetime | None = None
+    disagrees: bool | None = None
     search: str | None = None
 
 
@@ -130,6 +132,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         equal.append(scores.c.renewal_at >= filters.renews_from)
     if filters.renews_before is not None:
         equal.append(scores.c.renewal_at < filters.renews_before)
+    if filters.disagrees is not None:
+        equal.append(scores.c.disagrees.is_not(None) if filters.disagrees else scores.c.disagrees.is_(None))
     if filters.search:
         found = [scores.c[name].icontains(filters.search, autoescape=True) for name in SEARCHED]
         equal.append(or_(*found))

@@ -26,6 +26,7 @@ class Score:
     `health_score` in [0, 100], up is good; `churn_probability` in [0, 1], up is bad; None is "not known", never 0.
     `driver` is the key of what raises the risk most (a filter), `top_driver_1..3` say it in words. `previous_health`
     and `previous_tier` are those of the run before; `changed_at` is the date since which it has this tier.
+    `disagrees` says that health and probability do (`serving.policy.disagreement`).
     """
 
     account_id: str
@@ -53,6 +54,7 @@ class Score:
     previous_health: float | None = None
     previous_tier: str | None = None
     changed_at: datetime | None = None
+    disagrees: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

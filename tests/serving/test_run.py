@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from serving.assess import assess
+from serving.assess import Before, assess
 from serving.book import ScoredDay, score_book
-from serving.policy import load
+from serving.policy import disagreements, load
+from serving.policy.document import Disagreement
 from serving.run import keep_run, model_of, run_before
 from serving.store import accounts, open_store, runs, signs
 from serving.store.runs import NewRun
@@ -128,6 +129,16 @@ def test_a_warning_that_holds_is_raised_once_and_closed_when_it_ends(kept, rows)
     kept(2, busy)
     with kept.store.read() as db:
         assert not [sign for sign in signs.list_open(db) if sign.rule == "W13"]
+
+
+def test_a_row_says_whether_health_and_probability_disagree(bundle, rows):
+    shares = Disagreement(riskiest_share=0.7, safest_share=0.7)
+    policy = load().model_copy(update={"disagreement": shares})
+    ready = replace(bundle, tiers=policy.bands)
+    found = assess(policy, ready, scored_day(ready, rows[:N], FIRST), Before(), business_model="saas")
+    told = {row.account_id: row.score.disagrees for row in found.rows if row.score.disagrees}
+    assert told == disagreements(policy, found.situations)
+    assert set(told.values()) == {"hidden_risk", "overstated_risk"}
 
 
 def test_a_day_that_is_filled_in_later_tells_nobody(kept, rows):

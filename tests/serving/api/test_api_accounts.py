@@ -153,6 +153,19 @@ def test_nobody_decides_on_an_account_that_is_not_there(served):
     assert served.ask("POST", "/v1/accounts/nobody/decisions", json={"choice": "accept"}).status_code == 404
 
 
+def test_accounts_whose_health_and_probability_disagree_can_be_listed(served, store):
+    told = {"acme-01": "hidden_risk", "acme-02": "overstated_risk"}
+    with store.write() as db:
+        db.execute(update(scores).values(disagrees=None))
+        for account, kind in told.items():
+            db.execute(update(scores).where(scores.c.account_id == account).values(disagrees=kind))
+    assert {one["external_id"]: one["disagrees"] for one in every(served, "disagrees=true")} == told
+    agreeing = every(served, "disagrees=false")
+    assert {one["disagrees"] for one in agreeing} == {None}
+    assert len(agreeing) == 58
+    assert served.ask("GET", "/v1/accounts?disagrees=perhaps").status_code == 422
+
+
 def test_renewal_counts_from_the_moment_of_the_scores(serving, keep, store):
     run = keep()
     for account, days in (("acme-01", 0), ("acme-02", 30), ("acme-03", 30.01), ("acme-04", -1)):
