@@ -1,0 +1,1 @@
+"""Where each customer is on the way, and what is due."""
