@@ -5,6 +5,7 @@ from collections.abc import Callable
 from retention import capacity, health, reasons, voice
 from retention.blocks import Chapter, Report
 from retention.inputs import Inputs
+from retention.journey import chapter as journey
 from retention.metrics import METRICS
 
 Tell = Callable[[str, int, int], None]
@@ -12,6 +13,7 @@ Tell = Callable[[str, int, int], None]
 CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = (
     ("health", health.chapter),
     ("voice", voice.chapter),
+    ("journey", journey.chapter),
     ("reasons", reasons.chapter),
     ("plan", capacity.chapter),
 )

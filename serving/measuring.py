@@ -10,10 +10,12 @@ from features.snapshots import midnight, span
 from features.sources import stage
 from retention import house
 from retention.blocks import Report
-from retention.inputs import Inputs, open_inputs
+from retention.inputs import Inputs, Standards, open_inputs
 from retention.report import Tell, measure
+from serving import policy
 from serving.batch import opened_store
 from serving.delivery.loop import utc_now
+from serving.policy import Policy
 from serving.store import history, reports
 
 
@@ -27,7 +29,16 @@ def inputs_of(settings: Settings, as_of: datetime | None, tell: Tell) -> Iterato
         day = as_of or midnight(span(engine, staged)[1])
         with opened_store(settings) as store, store.read() as db:
             kept = history.tables(db, until=day)
-        yield open_inputs(engine, staged, settings, rules, day, kept)
+        yield open_inputs(engine, staged, settings, rules, day, kept, standards(policy.load(settings.policy_file)))
+
+
+def standards(rules: Policy) -> Standards:
+    """What measurements read of a policy."""
+    return Standards(
+        tiers=tuple(band.name for band in rules.bands),
+        touch_every_days={level: rule.touch_every_days for level, rule in rules.risk.items()},
+        renewal_days=tuple(sorted((window.days for window in rules.renewal.values()), reverse=True)),
+    )
 
 
 def retention_report(settings: Settings, as_of: datetime | None, tell: Tell) -> Report:
