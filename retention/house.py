@@ -172,6 +172,17 @@ class Capacity(Section):
         return self
 
 
+class Records(Section):
+    """What a new decision record begins with: horizon, review rhythm, and how likely its scenarios are."""
+
+    horizon_days: int = Field(ge=1)
+    initial_days: int = Field(ge=1)
+    operating_every_days: int = Field(ge=1)
+    freshness_days: int = Field(ge=1)
+    criterion: Literal["expected_value", "regret"]
+    likelihood: dict[Literal["low", "base", "high"], Share]
+
+
 class House(Ways):
     """A whole retention.toml."""
 
@@ -180,6 +191,7 @@ class House(Ways):
     programme: Programme
     capacity: Capacity
     plays: dict[str, Care]
+    records: Records
     themes: dict[str, Theme]
     reasons: Reasons
     causes: dict[str, Cause]
