@@ -71,7 +71,7 @@ KEPT = {
         "outcome": TEXT,
     },
     "holdout_history": {"account_id": TEXT, "arm": TEXT, "at": MOMENT},
-    "check_history": {"account_id": TEXT, "item": TEXT, "at": MOMENT, "by": TEXT, "is_done": FLAG},
+    "check_history": {"account_id": TEXT, "item": TEXT, "at": MOMENT, "by": TEXT, "is_done": FLAG, "note": TEXT},
     "fact_history": {"account_id": TEXT, "name": TEXT, "value": NUMBER, "moment": MOMENT, "at": MOMENT},
 }
 """What Keepwell's own store holds, by table and column; each is an empty table where there is no store.

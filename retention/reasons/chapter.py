@@ -19,6 +19,7 @@ from retention.reasons import (
 )
 from retention.reasons.causes import Vocabulary
 from retention.reasons.losses import Loss
+from retention.silence import Threshold
 
 
 def chapter(inputs: Inputs) -> Chapter:
@@ -27,8 +28,7 @@ def chapter(inputs: Inputs) -> Chapter:
     missing: list[str] = []
     figures: dict[str, Figure] = {}
     words = Vocabulary(inputs.house.causes)
-    blocks += _passive(inputs, missing)
-    traces.make(inputs)
+    blocks += _passive(inputs, traces.make(inputs), missing)
     every = losses.read(inputs, words)
     if recent := losses.lately(inputs, every):
         blocks[:0] = _of_losses(inputs, recent, words, missing, figures)
@@ -53,11 +53,10 @@ def chapter(inputs: Inputs) -> Chapter:
     )
 
 
-def _passive(inputs: Inputs, missing: list[str]) -> list[Block]:
+def _passive(inputs: Inputs, thresholds: list[Threshold], missing: list[str]) -> list[Block]:
     if not inputs.has("usage"):
         missing.append("passive churn: map [sources.usage]")
         return []
-    thresholds = passive.make(inputs)
     if inputs.settings.churn.kind == "inactivity":
         missing.append("passive churn: here silence is the churn itself, so there is none that comes before it")
         return []

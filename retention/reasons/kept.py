@@ -50,18 +50,25 @@ class Tried:
     outcome: str | None
 
 
-def answered(name: str, seen_at: datetime, lost_at: datetime, tried: Sequence[Tried]) -> Signal:
+def answered(name: str, told: str, seen_at: datetime, lost_at: datetime, tried: Sequence[Tried]) -> Signal:
     """A signal with the first play carried out after it and before the loss."""
     after = next((play for play in tried if play.at >= seen_at and play.arm == "treated"), None)
     waited = None if after is None else (after.at - seen_at).days
-    return Signal(name, title(name), seen_at, (lost_at - seen_at).days, after.play if after else None, waited)
+    return Signal(name, told, seen_at, (lost_at - seen_at).days, after.play if after else None, waited)
 
 
-def seen(inputs: Inputs) -> Mapping[Key, list[tuple[str, datetime]]]:
-    """What was seen before each loss, the first first."""
-    found: dict[Key, list[tuple[str, datetime]]] = {}
-    for row in inputs.engine.query("SELECT * FROM loss_traces ORDER BY seen_at, trace").to_pylist():
-        found.setdefault((row["account_id"], row["at"]), []).append((row["trace"], row["seen_at"]))
+def seen(inputs: Inputs) -> Mapping[Key, list[tuple[str, str, datetime]]]:
+    """What was seen before each loss, the first first: trace, in words, when. Kept warnings have their own words."""
+    found: dict[Key, list[tuple[str, str, datetime]]] = {}
+    rows = inputs.engine.query(
+        """SELECT t.account_id, t.at, t.trace, t.seen_at, MIN(s.text) AS text
+           FROM loss_traces t LEFT JOIN sign_history s
+                ON s.account_id = t.account_id AND s.at = t.seen_at AND 'warning ' || s.rule = t.trace
+           GROUP BY t.account_id, t.at, t.trace, t.seen_at ORDER BY t.seen_at, t.trace"""
+    ).to_pylist()
+    for row in rows:
+        told = title(row["trace"]) if row["text"] is None else f"{row['trace']}: {row['text']}"
+        found.setdefault((row["account_id"], row["at"]), []).append((row["trace"], told, row["seen_at"]))
     return found
 
 

@@ -20,8 +20,8 @@ class Loss:
     """A customer lost at a moment.
 
     `stated` is what they or their contract said; `inferred` what scores, tables and tickets showed before the loss,
-    and `evidence` which of them; `found` what a person concluded afterwards. None where nothing is known.
-    `told_preventable` is a person's word. `yearly_value` is the recurring money lost a year.
+    and `evidence` which of them; `found` what a person concluded afterwards, and `learned` what they noted. None where
+    nothing is known. `told_preventable` is a person's word. `yearly_value` is the recurring money lost a year.
     """
 
     account_id: str
@@ -36,6 +36,7 @@ class Loss:
     inferred: Root | None = None
     evidence: Evidence | None = None
     found: Root | None = None
+    learned: str | None = None
     returned_at: datetime | None = None
 
     @property
@@ -68,8 +69,9 @@ def read(inputs: Inputs, words: Vocabulary) -> list[Loss]:
     for row in rows:
         key = (row["account_id"], row["at"])
         root, evidence = inferred.get(key, (None, None))
+        known, learned = found.get(key, (None, None))
         stated = words.of_text(row["reason"])
-        losses.append(Loss(**row, stated=stated, inferred=root, evidence=evidence, found=found.get(key)))
+        losses.append(Loss(**row, stated=stated, inferred=root, evidence=evidence, found=known, learned=learned))
     return losses
 
 
@@ -82,18 +84,18 @@ def lately(inputs: Inputs, losses: Iterable[Loss]) -> list[Loss]:
 Key = tuple[str, datetime]
 
 
-def _found(inputs: Inputs, words: Vocabulary) -> dict[Key, Root]:
-    """The newest cause that a post-mortem named after each loss and before the account's next one."""
+def _found(inputs: Inputs, words: Vocabulary) -> dict[Key, tuple[Root, str | None]]:
+    """The newest cause that a post-mortem named after each loss and before the account's next one, and its note."""
     rows = _rows(
         inputs,
-        f"""SELECT e.account_id, e.at, ARG_MAX(c.item, c.at) AS item
+        f"""SELECT e.account_id, e.at, c.item, c.note
             FROM churn_events e JOIN check_history c ON c.account_id = e.account_id AND c.is_done AND c.at >= e.at
-                 AND c.item LIKE '{FOUND}%'
+                 AND starts_with(c.item, '{FOUND}')
             WHERE NOT EXISTS (SELECT 1 FROM churn_events n
                               WHERE n.account_id = e.account_id AND n.at > e.at AND n.at <= c.at)
-            GROUP BY ALL""",
+            ORDER BY c.at, c.item""",
     )
-    return {(row["account_id"], row["at"]): words.named(row["item"].removeprefix(FOUND)) for row in rows}
+    return {(row["account_id"], row["at"]): (words.named(row["item"].removeprefix(FOUND)), row["note"]) for row in rows}
 
 
 def _inferred(inputs: Inputs, words: Vocabulary) -> dict[Key, tuple[Root, Evidence]]:

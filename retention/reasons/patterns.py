@@ -16,6 +16,7 @@ from retention.reasons.causes import Root, Vocabulary
 from retention.reasons.losses import Loss
 
 DRAWS = 9999
+FEWEST = 3
 Counts = NDArray[np.int64]
 
 
@@ -34,8 +35,8 @@ class Recurring:
     lately: float
 
     def is_systemic(self, chance: float) -> bool:
-        """Whether it recurs, or rises, more than chance explains."""
-        return min(self.evenly, self.lately) <= chance
+        """Whether it recurs, or rises, more than chance explains; fewer than three cases are no pattern."""
+        return self.losses >= FEWEST and min(self.evenly, self.lately) <= chance
 
 
 def recurring(counts: Mapping[Root, tuple[int, int]], kinds: int, recent_share: float) -> list[Recurring]:

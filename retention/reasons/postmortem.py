@@ -17,13 +17,14 @@ from retention.reasons.patterns import Recurring
 
 @dataclass(frozen=True, kw_only=True)
 class PostMortem:
-    """One loss with everything that Keepwell knows of it; causes are in words, None where not known.
+    """One loss with everything that Keepwell knew of it at `as_of`; causes are in words, None where not known.
 
     `is_systemic` tells whether its sub-cause recurs more than chance explains, None where there is none. `missed` are
     the signals that no play answered before the loss.
     """
 
     account_id: str
+    as_of: datetime
     at: datetime
     began_at: datetime
     returned_at: datetime | None
@@ -33,6 +34,7 @@ class PostMortem:
     stated: str | None
     inferred: str | None
     found: str | None
+    learned: str | None
     preventable: bool | None
     is_systemic: bool | None
     layer: str | None
@@ -121,6 +123,7 @@ def _of_losses(
         made.append(
             PostMortem(
                 account_id=loss.account_id,
+                as_of=inputs.as_of,
                 at=loss.at,
                 began_at=loss.began_at,
                 returned_at=loss.returned_at,
@@ -128,11 +131,12 @@ def _of_losses(
                 yearly_value=loss.yearly_value,
                 reason=loss.reason,
                 **{name: _title(words, getattr(loss, name)) for name in ("stated", "inferred", "found")},
+                learned=loss.learned,
                 preventable=loss.is_preventable(words),
                 is_systemic=systemic.get(root) if root and root.sub else None,
                 layer=words.layer(root) if root else None,
                 scores=tuple(scores.get(key, ())),
-                signals=tuple(kept.answered(name, at, loss.at, tried) for name, at in seen.get(key, ())),
+                signals=tuple(kept.answered(name, told, at, loss.at, tried) for name, told, at in seen.get(key, ())),
                 plays=tried,
             )
         )

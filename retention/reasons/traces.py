@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from retention.inputs import Inputs
+from retention.reasons import passive
+from retention.silence import Threshold
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,20 @@ TRACES = {
 """Kinds of trace by name."""
 
 
-def make(inputs: Inputs) -> None:
-    """Make the tables `loss_traces` and `stayer_traces`: account_id, at, trace, seen_at.
+def make(inputs: Inputs) -> list[Threshold]:
+    """Make the tables `loss_traces` and `stayer_traces`; returns the thresholds of silence, none without usage.
+
+    Columns account_id, at, trace, seen_at.
 
     One row a kind of trace that could be seen within the look-back days before `at`, a loss or, for customers who
     stayed, the moment of the report. `seen_at` is the first time at which it had both happened and become known.
-    A warning kept by Keepwell is a trace too: `warning W1`. Needs `passive_spells` where there is usage.
+    A warning kept by Keepwell is a trace too: `warning W1`.
     """
+    thresholds = passive.make(inputs) if inputs.has("usage") else []
     stayed = f"SELECT account_id, {inputs.moment} AS at FROM customer_spans WHERE ended_at IS NULL"
     inputs.engine.create("loss_traces", _seen(inputs, "SELECT c.account_id, c.at FROM churn_events c"))
     inputs.engine.create("stayer_traces", _seen(inputs, stayed))
+    return thresholds
 
 
 def measured(inputs: Inputs) -> tuple[str, ...]:

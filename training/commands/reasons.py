@@ -1,0 +1,44 @@
+"""Why customers leave: postmortem."""
+
+from typing import Annotated
+
+import typer
+
+from features.config import load
+from training.commands.shared import DEFAULT, Config, Json, Newest, out, progress, show
+
+app = typer.Typer()
+
+
+@app.command()
+def postmortem(
+    account: str,
+    config: Config = DEFAULT,
+    as_of: Newest = None,
+    cause: Annotated[
+        str | None, typer.Option("--cause", help="What it really was, as in retention.toml: value.no_return.")
+    ] = None,
+    note: Annotated[str | None, typer.Option("--note", help="What is learned; goes with --cause.")] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown as it is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What there was to be seen before an account was lost, what was tried, and what was missed."""
+    from rich.markdown import Markdown
+
+    from retention.reasons.markdown import as_markdown as written
+    from serving.postmortem import name_cause
+    from serving.postmortem import postmortem as look
+
+    if note and not cause:
+        raise typer.BadParameter("--note goes with --cause: say which cause was found")
+    settings = load(config)
+    with progress() as tell:
+        found = (
+            name_cause(settings, account, cause, as_of, tell, note=note)
+            if cause
+            else look(settings, account, as_of, tell)
+        )
+    if as_markdown:
+        out.print(written(found), markup=False, highlight=False, soft_wrap=True)
+        return
+    show(as_json, found.as_json(), lambda: Markdown(written(found)))
