@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from serving.api import logs, problems, strict
 from serving.api.access import Caller, Permission
@@ -28,7 +28,10 @@ UNSAFE = ("POST", "PUT", "DELETE")
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request that was let in and understood. `fingerprint` is the SHA-256 of method, address and body."""
+    """A request that was let in and understood.
+
+    `fingerprint` is the SHA-256 of method, address and body where there is an `idempotency_key`, else empty.
+    """
 
     context: Context
     caller: Caller
@@ -88,11 +91,20 @@ def routes_of(endpoints: Sequence[Endpoint]) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [Route(path, partial(_answer_one_of, held), methods=list(held)) for path, held in by_path.items()]
+    return [Route(path, Door(held), methods=list(held)) for path, held in by_path.items()]
 
 
-async def _answer_one_of(held: Mapping[str, Endpoint], request: Request) -> Response:
-    return await answer(held["GET" if request.method == "HEAD" else request.method], request)
+class Door:
+    """The endpoints of one address, by method, as an ASGI application; Starlette does not come between."""
+
+    def __init__(self, held: Mapping[str, Endpoint]) -> None:
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose method is one of them."""
+        endpoint = self._held["GET" if scope["method"] == "HEAD" else scope["method"]]
+        response = await answer(endpoint, Request(scope, receive))
+        await response(scope, receive, send)
 
 
 async def answer(endpoint: Endpoint, request: Request) -> Response:
@@ -123,7 +135,7 @@ async def _answered(endpoint: Endpoint, request: Request) -> Reply:
     context: Context = request.app.state.context
     context.work.check()  # before anything else, so that turning away costs next to nothing
     caller = await admitted(context, request, endpoint.permission)
-    if "\x00" in request.url.path:
+    if "\x00" in request.scope["path"]:
         raise Problem("not-found")  # no id has one, and not every database takes one
     query = _query(endpoint, request)
     key = _idempotency_key(endpoint, request)
@@ -137,7 +149,7 @@ async def _answered(endpoint: Endpoint, request: Request) -> Reply:
         query=query,
         body=None if endpoint.body is None else endpoint.body.model_validate(strict.parse(raw)),
         idempotency_key=key,
-        fingerprint=_fingerprint(request, raw),
+        fingerprint=_fingerprint(request, raw) if key else "",
     )
     async with context.work.entered():
         if key is None and endpoint.is_quick(asked):

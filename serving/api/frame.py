@@ -1,18 +1,26 @@
 """Around every request: its id, its line in the log, its metrics, and headers that browsers heed."""
 
 import re
+from collections.abc import Iterable
 from time import perf_counter
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api import logs, problems
 from serving.api.endpoint import told
 from serving.api.problems import Problem
 
-OURS_TO_REPEAT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-ALWAYS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+OURS_TO_REPEAT = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = b"x-request-id"
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Headers of every answer that does not have its own."""
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Frame:
@@ -26,8 +34,7 @@ class Frame:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if OURS_TO_REPEAT.fullmatch(given) else uuid4().hex
+        request_id = _id_of(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status, started = 0, perf_counter()
@@ -36,10 +43,7 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in ALWAYS.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _completed(message.get("headers", ()), request_id)
             await send(message)
 
         try:
@@ -59,6 +63,17 @@ class Frame:
             context.metrics.answered(route, scope["method"], status, seconds)
         facts = {"route": route, "method": scope["method"], "status": status, "ms": round(1000 * seconds, 2)}
         logs.tell("request", request_id=state["request_id"], key_id=state.get("key_id"), **facts)
+
+
+def _id_of(headers: Headers) -> str:
+    given = next((value for name, value in headers if name == REQUEST_ID), b"")
+    return given.decode() if OURS_TO_REPEAT.fullmatch(given) else uuid4().hex
+
+
+def _completed(headers: Headers, request_id: str) -> list[tuple[bytes, bytes]]:
+    held = list(headers)
+    names = {name for name, _ in held}
+    return [*held, (REQUEST_ID, request_id.encode()), *(pair for pair in ALWAYS if pair[0] not in names)]
 
 
 def route_of(scope: Scope) -> str:

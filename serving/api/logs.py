@@ -5,8 +5,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+_ENCODER = json.JSONEncoder(default=str)
+
 
 def tell(event: str, **facts: Any) -> None:
     """Write a line; `facts` are numbers, names of routes and ids of keys and requests."""
     line = {"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "event": event, **facts}
-    sys.stderr.write(json.dumps(line, default=str) + "\n")
+    sys.stderr.write(_ENCODER.encode(line) + "\n")

@@ -1,5 +1,7 @@
 """Prometheus metrics of this process, in a registry of their own."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from serving.api.models import ModelHolder
@@ -22,10 +24,12 @@ class Metrics:
         self._swaps = Gauge("keepwell_model_swaps", "Models taken into service", registry=self._registry)
         self._live = Gauge("keepwell_model_live", "1 for the live version", ["version"], registry=self._registry)
 
+        self._counted, self._timed = cache(self._requests.labels), cache(self._seconds.labels)
+
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        self._counted(route, method, str(status)).inc()
+        self._timed(route, method).observe(seconds)
 
     def predicted(self, statuses: dict[str, int]) -> None:
         """So many rows were answered with each status."""

@@ -7,7 +7,7 @@ from math import isnan
 
 import numpy as np
 
-from serving.api.answers import ChangedInput, ModelOut, Predictions, Result, WhatIfOut
+from serving.api.answers import ChangedInput, ModelOut, Polarity, Predictions, Result, WhatIfOut
 from serving.api.asks import Row
 from serving.api.context import Context
 from serving.api.endpoint import Asked, Reply, reply
@@ -20,6 +20,7 @@ from serving.bundle import FeatureSpec
 from serving.store.audit import Entry
 from serving.store.scores import Score, Scored
 
+POLARITY = Polarity()
 FEW_ROWS = 2
 """Rows of features, some 2 ms each, that are computed without a thread of their own."""
 
@@ -41,7 +42,7 @@ def predict(asked: Asked) -> Reply:
     counts = record(asked, found)
     context.metrics.predicted(counts)
     model = model_out(context, live, stored, found)
-    return reply(Predictions(request_id=asked.request_id, model=model, results=found))
+    return reply(Predictions(request_id=asked.request_id, polarity=POLARITY, model=model, results=found))
 
 
 def results(
