@@ -46,6 +46,7 @@ def find(inputs: Inputs) -> Found:
                 level=levels[level],
                 driver=None if driver is None else str(driver),
                 probability=probability,
+                value=float(str(value)),
                 stake=probability * float(str(value)) * margin,
             )
         )

@@ -15,7 +15,7 @@ TEAM, NOBODY = "the team", "nobody"
 class Candidate:
     """A scored account: `stake` is the money that churn within the programme's outcome days is expected to cost.
 
-    `probability` is that of churn within the outcome days.
+    `probability` is that of churn within the outcome days, `value` the account's money a year.
     """
 
     account_id: str
@@ -23,6 +23,7 @@ class Candidate:
     level: Level
     driver: str | None
     probability: float
+    value: float
     stake: float
 
 

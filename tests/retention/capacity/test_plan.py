@@ -117,5 +117,16 @@ def test_the_chapter_adds_up_and_says_what_is_assumed(planned):
     assert basis["re_engage"] == ("assumed", 0.08)
 
 
+@pytest.mark.system("P7", "P8", "P9")
+def test_the_stakes_of_a_level_are_those_of_its_accounts(planned):
+    rows = [("A", "ann", "high", None, 0.1, 1000.0), ("B", "ben", "high", None, 0.2, 3000.0)]
+    high, medium, _ = rows_of(told.chapter(planned(rows)), "stakes")
+    churns = 1 - 0.9**3, 1 - 0.8**3
+    assert (high["accounts"], high["churn"].value) == (2, pytest.approx(sum(churns) / 2))
+    assert high["value"].value == 2000
+    assert high["stake"] == pytest.approx(0.75 * (churns[0] * 1000 + churns[1] * 3000))
+    assert (medium["accounts"], medium["churn"].value, medium["stake"]) == (0, None, 0)
+
+
 def test_without_a_kept_run_the_chapter_says_so(planned):
     assert told.chapter(planned([])).not_measured == (told.NO_SCORES,)
