@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from features.config import load
-from training.commands.shared import DEFAULT, Config, Json, Newest, err, out, progress, show
+from training.commands.shared import DEFAULT, Config, Json, Newest, err, now, out, progress, show
 
 app = typer.Typer()
 
@@ -20,13 +20,18 @@ def measure(
 ) -> None:
     """The retention report: churn, revenue retention, cohorts, reasons, plays and their effect."""
     from serving.measuring import keep_report, retention_report
+    from serving.watching import watch_now
     from training.report import block_tables
+    from training.report.record_tables import said
 
     settings = load(config)
     with progress() as tell:
         found = retention_report(settings, as_of, tell)
-    if keep and keep_report(settings, found):
-        err.print(f"Kept the report as of {found.as_of:%Y-%m-%d}.")
+    if keep:
+        if keep_report(settings, found):
+            err.print(f"Kept the report as of {found.as_of:%Y-%m-%d}.")
+        for record in watch_now(settings, now()):
+            err.print(said(record), markup=False)
     if chapter is None:
         show(as_json, found.as_json(), lambda: block_tables.report(found))
         return

@@ -1,0 +1,1 @@
+"""Decision records: what is decided about retention, on which evidence, and what would reopen it (systems X1-X20)."""
