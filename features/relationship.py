@@ -6,9 +6,10 @@ from features.declare import Direction, Feature, count, mean, newest, ratio, rec
 
 COMPONENT = "relationship"
 SAFER, RISKIER, UNKNOWN = Direction.SAFER, Direction.RISKIER, Direction.UNKNOWN
-MEETING = "kind IN ('meeting', 'qbr')"
-JOINED = "kind IN ('meeting', 'qbr', 'training', 'executive')"
-TWO_WAY = f"(direction = 'inbound' OR {JOINED} OR (answered AND age > 14))"
+CAME = "coalesce(answered, true)"
+MEETING = f"(kind IN ('meeting', 'qbr') AND {CAME})"
+EXECUTIVE, TRAINING = f"(kind = 'executive' AND {CAME})", f"(kind = 'training' AND {CAME})"
+TWO_WAY = f"(direction = 'inbound' OR {MEETING} OR {EXECUTIVE} OR {TRAINING} OR (answered AND age > 14))"
 OUTBOUND = "direction = 'outbound' AND answered IS NOT NULL"
 
 contact = partial(Feature, component=COMPONENT, scan="touchpoints", needs=("touchpoints.kind",))
@@ -20,7 +21,8 @@ def features() -> list[Feature]:
     """Every relationship feature.
 
     Our own outreach is never counted as their engagement: only what the customer started, joined or answered
-    is. Whether a contact was answered is read 14 days after it, when an answer would have come.
+    is; a meeting, training or call with an executive that is known to be unanswered did not take place. Whether any
+    other contact was answered is read 14 days after it, when an answer would have come.
     """
     return [*_contact(), *_events(), *_sentiment()]
 
@@ -47,9 +49,9 @@ def _events() -> list[Feature]:
     fading = "CASE WHEN kind = 'champion_left' AND age <= 182 THEN (182 - age) / 182e0 ELSE 0e0 END"
     return [
         contact("executive_contacts_364d", "executive", "Contacts with an executive in the last 364 days",
-                "contacts", count(364, where="kind = 'executive'"), SAFER, 364, empty=0),
+                "contacts", count(364, where=EXECUTIVE), SAFER, 364, empty=0),
         contact("trainings_364d", "training", "Trainings held in the last 364 days",
-                "trainings", count(364, where="kind = 'training'"), SAFER, 364, empty=0),
+                "trainings", count(364, where=TRAINING), SAFER, 364, empty=0),
         contact("champion_left", "champion", "Departure of a key contact, 1 on the day, fading to 0 over 182 days",
                 "share", f"MAX({fading})", RISKIER, 182, empty=0),
         contact("contract_inquiries_84d", "inquiry", "Questions about leaving or downgrading in the last 84 days",

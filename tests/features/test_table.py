@@ -212,14 +212,16 @@ class Oracle:
     def touchpoints(self) -> dict[str, Value]:
         def joined(r: Row) -> bool:
             with_them = r["kind"] in ("meeting", "qbr", "training", "executive")
-            return r["direction"] == "inbound" or with_them or bool(r["answered"] and r["_age"] > 14)
+            answered = bool(r["answered"] and r["_age"] > 14)
+            return r["direction"] == "inbound" or (with_them and r["answered"] is not False) or answered
 
         rows, last_84, last_364 = (
             self.rows["touchpoints"],
             self.within("touchpoints", 84),
             self.within("touchpoints", 364),
         )
-        met = [r for r in rows if r["kind"] in ("meeting", "qbr")]
+        came = [r for r in rows if r["answered"] is not False]
+        met = [r for r in came if r["kind"] in ("meeting", "qbr")]
         reached = [
             r for r in self.within("touchpoints", 196, 14) if r["direction"] == "outbound" and r["answered"] is not None
         ]
@@ -231,8 +233,8 @@ class Oracle:
             "meetings_84d": sum(r in met for r in last_84),
             "days_since_meeting": least(r["_age"] for r in met),
             "outreach_answer_rate_182d": mean(r["answered"] for r in reached),
-            "executive_contacts_364d": sum(r["kind"] == "executive" for r in last_364),
-            "trainings_364d": sum(r["kind"] == "training" for r in last_364),
+            "executive_contacts_364d": sum(r["kind"] == "executive" and r in came for r in last_364),
+            "trainings_364d": sum(r["kind"] == "training" and r in came for r in last_364),
             "champion_left": max([1 - a / 182 for a in left], default=0),
             "contract_inquiries_84d": sum(r["kind"] == "contract_inquiry" for r in last_84),
             "sentiment_last": feelings[0] if feelings else None,
