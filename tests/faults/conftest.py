@@ -1,9 +1,10 @@
 """A company that is served by a real process which tests may kill, and the small book of tests/serving in this one."""
 
 import os
+import re
 import socket
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from importlib.util import module_from_spec, spec_from_file_location
@@ -48,7 +49,7 @@ class Live:
 
     def __init__(self, folder, tokens, environ):
         self.folder, self.tokens, self.url = folder, tokens, environ["KEEPWELL_STORE_URL"]
-        self._environ = {**os.environ, **QUIET, **environ}
+        self._environ = {name: value for name, value in {**os.environ, **QUIET, **environ}.items() if value is not None}
         self._process = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -73,9 +74,17 @@ class Live:
         held = psutil.Process(self._process.pid)
         return [held, *held.children(recursive=True)]
 
-    def memory(self):
-        """Resident bytes of the largest process: the one that serves."""
-        return max(one.memory_info().rss for one in self.family())
+    @contextmanager
+    def memory_below(self, growth):
+        """What is done inside makes the process that serves hold at most so many times its resident memory, ever."""
+        serving = max(self.family(), key=lambda one: one.memory_info().rss)
+        before = serving.memory_info().rss
+        Path(f"/proc/{serving.pid}/clear_refs").write_text("5")  # its peak starts anew
+        yield
+        status = Path(f"/proc/{serving.pid}/status").read_text()
+        peak, after = (int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024 / before for name in ("VmHWM", "VmRSS"))
+        print(f"\nmemory {before / 2**20:.0f} MB, at most x{peak:.3f}, at the end x{after:.3f}")  # noqa: T201
+        assert peak <= growth
 
     def kill(self):
         """SIGKILL, all at once."""
@@ -114,7 +123,10 @@ class Live:
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory, bundle, policy, day):
-    """Makes a folder with a configuration, a bundle, a store with two runs and a key of each role, and its service."""
+    """Makes a folder with a configuration, a bundle, a store with two runs and a key of each role, and its service.
+
+    What is given becomes its environment; None takes a variable away.
+    """
     made = []
 
     def make(**environ):
