@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from retention import house
-from retention.capacity import chapter as told
 from retention.capacity.candidates import HELD_OUT, NOT_PREVENTABLE, NOT_SCORED, find
+from retention.capacity.chapter import NO_SCORES, chapter
 from retention.figures import Figure
 from retention.inputs import KEPT, open_inputs
 
@@ -42,8 +42,8 @@ def _table(name, rows):
     return pa.Table.from_pylist(rows, schema=pa.schema(list(KEPT[name].items())))
 
 
-def rows_of(chapter, block):
-    return chapter.block(block).as_dicts()
+def rows_of(found, block):
+    return made.block(block).as_dicts()
 
 
 @pytest.mark.system("T3", "P10")
@@ -72,9 +72,9 @@ def test_the_stake_is_a_years_margin_times_churn_within_the_outcome_days(planned
 
 def test_accounts_without_an_owner_get_no_hours_unless_no_account_has_one(planned):
     rows = [("A", "ann", "high", None, 0.1, 1000.0), ("B", None, "high", None, 0.1, 1000.0)]
-    load = {row["owner"]: row for row in rows_of(told.chapter(planned(rows)), "load")}
+    load = {row["owner"]: row for row in rows_of(chapter(planned(rows)), "load")}
     assert (load["nobody"]["hours"], load["ann"]["hours"]) == (0, 30)
-    alone = told.chapter(planned([("B", None, "high", None, 0.1, 1000.0)]))
+    alone = chapter(planned([("B", None, "high", None, 0.1, 1000.0)]))
     assert [(row["owner"], row["hours"]) for row in rows_of(alone, "load")] == [("the team", 30)]
 
 
@@ -83,17 +83,17 @@ def test_an_owner_with_more_standard_treatment_than_hours_is_overloaded(planned)
     rows = [(f"H{i}", "ann", "high", None, 0.1, 1000.0) for i in range(3)]
     rows += [("M", "ann", "medium", None, 0.1, 1000.0), ("L", "ann", "low", None, 0.1, 1000.0)]
     rows += [("X", "ben", "high", None, 0.1, 1000.0)]
-    chapter = told.chapter(planned(rows, toml="[capacity]\nowners = { ann = 6, ben = 6 }"))
-    ann, ben = rows_of(chapter, "load")
+    found = chapter(planned(rows, toml="[capacity]\nowners = { ann = 6, ben = 6 }"))
+    ann, ben = rows_of(found, "load")
     assert (ann["wanted"], ann["load"], ann["is_overloaded"]) == (3 * 2 + 0.5 + 0.25, 6.75 / 6, True)
     assert (ben["wanted"], ben["is_overloaded"]) == (2, False)
-    assert chapter.block("load").notes == ("1 of 2 owners are overloaded.",)
+    assert found.block("load").notes == ("1 of 2 owners are overloaded.",)
 
 
 def test_one_hour_more_is_worth_what_it_adds(planned):
     toml = "[capacity]\nowners = { ann = 2 }\nleeway = 1"
     rows = [("A", "ann", "high", None, 0.2, 1000.0), ("B", "ann", "low", None, 0.1, 1000.0)]
-    (row,) = rows_of(told.chapter(planned(rows, toml=toml)), "load")
+    (row,) = rows_of(chapter(planned(rows, toml=toml)), "load")
     stakes = {one.account_id: one.stake for one in find(planned(rows, toml=toml)).candidates}
     assert row["hour_is_worth"] == pytest.approx(0.04 * stakes["B"])  # the quarter of an hour that did not fit
 
@@ -102,17 +102,17 @@ def test_one_hour_more_is_worth_what_it_adds(planned):
 def test_the_chapter_adds_up_and_says_what_is_assumed(planned):
     rows = [(f"A{i}", f"csm-{i % 2}", ("high", "medium", "low")[i % 3], "budget", 0.05 + i / 100, 900.0 + i)
             for i in range(24)]  # fmt: skip
-    chapter = told.chapter(planned(rows), MEASURED, hours=5.0)
-    plan, risk, random = rows_of(chapter, "value")
-    accounts, hours = rows_of(chapter, "accounts"), rows_of(chapter, "hours")
+    found = chapter(planned(rows), MEASURED, hours=5.0)
+    plan, risk, random = rows_of(found, "value")
+    accounts, hours = rows_of(found, "accounts"), rows_of(found, "hours")
     assert plan["value"].value == pytest.approx(sum(row["value"].value for row in accounts))
     assert plan["value"].value == pytest.approx(sum(row["value"].value for row in hours))
     assert sum(row["hours"] for row in hours) == pytest.approx(sum(row["hours"] for row in accounts))
-    assert {row["hours"] for row in rows_of(chapter, "load")} == {5.0}
+    assert {row["hours"] for row in rows_of(found, "load")} == {5.0}
     for owner in ("csm-0", "csm-1"):
         assert sum(row["hours"] for row in hours if row["owner"] == owner) <= 5.0
     assert plan["value"].value >= risk["value"].value > random["value"].value > 0
-    basis = {row["play"]: (row["basis"], row["effect"].value) for row in rows_of(chapter, "plays")}
+    basis = {row["play"]: (row["basis"], row["effect"].value) for row in rows_of(found, "plays")}
     assert basis["recovery_plan"] == ("measured", 0.5)
     assert basis["re_engage"] == ("assumed", 0.08)
 
@@ -120,7 +120,7 @@ def test_the_chapter_adds_up_and_says_what_is_assumed(planned):
 @pytest.mark.system("P7", "P8", "P9")
 def test_the_stakes_of_a_level_are_those_of_its_accounts(planned):
     rows = [("A", "ann", "high", None, 0.1, 1000.0), ("B", "ben", "high", None, 0.2, 3000.0)]
-    high, medium, _ = rows_of(told.chapter(planned(rows)), "stakes")
+    high, medium, _ = rows_of(chapter(planned(rows)), "stakes")
     churns = 1 - 0.9**3, 1 - 0.8**3
     assert (high["accounts"], high["churn"].value) == (2, pytest.approx(sum(churns) / 2))
     assert high["value"].value == 2000
@@ -129,4 +129,4 @@ def test_the_stakes_of_a_level_are_those_of_its_accounts(planned):
 
 
 def test_without_a_kept_run_the_chapter_says_so(planned):
-    assert told.chapter(planned([])).not_measured == (told.NO_SCORES,)
+    assert chapter(planned([])).not_measured == (NO_SCORES,)
