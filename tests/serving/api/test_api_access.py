@@ -15,6 +15,7 @@ BODIES = {
     "/v1/predict": {"account_ids": ["acme-01"]},
     "/v1/jobs": {"account_ids": ["acme-01"]},
     "/v1/accounts/acme-01/decisions": {"choice": "accept"},
+    "/v1/accounts/acme-01/facts": {"facts": {"strategic": 1}},
 }
 ALL = [pytest.param(e.method, e.path, e.permission, id=f"{e.method} {e.path}") for e in ENDPOINTS]
 RANKS = {"read": 0, "score": 1, "decide": 2, "admin": 3}
@@ -28,7 +29,7 @@ def address(path):
 
 def ask(served, method, path, **rest):
     path = address(path)
-    return served.ask(method, path, **({"json": BODIES[path]} if method == "POST" else {}), **rest)
+    return served.ask(method, path, **({"json": BODIES[path]} if method in ("POST", "PUT") else {}), **rest)
 
 
 @pytest.mark.parametrize(("method", "path", "permission"), ALL)
