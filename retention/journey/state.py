@@ -1,5 +1,6 @@
 """Where one account is, for its page: stage, checklists, renewal, milestones, what it is ready for."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from retention.inputs import Inputs
 from retention.journey.book import Book, Customer, look
 from retention.journey.expansion import gate, intents, signals
 from retention.journey.path import current_step
-from retention.journey.phases import Check, Checklist, checklist, open_phases, ticks
+from retention.journey.phases import Check, Checklist, Tick, Ticks, checklist, open_phases, ticks
 from retention.journey.renewals import hidden_risks, window
 from retention.journey.touches import due_at
 
@@ -40,16 +41,22 @@ class AccountState:
         return asdict(self)
 
 
-def account_state(inputs: Inputs, account_id: str) -> AccountState | None:
-    """The state of a current customer; None where the account is none."""
+def account_state(inputs: Inputs, account_id: str, said: Mapping[str, Tick] | None = None) -> AccountState | None:
+    """The state of a current customer; None where the account is none.
+
+    `said` are the account's newest ticks by item, where those after the moment shall count too.
+    """
     book = look(inputs)
     one = book.customer(account_id)
-    return None if one is None else state_of(book, one)
+    if one is None:
+        return None
+    known = ticks(book)
+    return state_of(book, one, known if said is None else {**known, account_id: said})
 
 
-def state_of(book: Book, one: Customer) -> AccountState:
-    """The state of a customer of the book."""
-    said, wanted = ticks(book), intents(book)
+def state_of(book: Book, one: Customer, said: Ticks) -> AccountState:
+    """The state of a customer of the book, by these ticks."""
+    wanted = intents(book)
     signs = signals(book, one, wanted)
     step = current_step(book, one)
     return AccountState(
