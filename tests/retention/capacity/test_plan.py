@@ -43,7 +43,7 @@ def _table(name, rows):
 
 
 def rows_of(found, block):
-    return made.block(block).as_dicts()
+    return found.block(block).as_dicts()
 
 
 @pytest.mark.system("T3", "P10")
