@@ -30,7 +30,7 @@ def registered(settings, bundles, folder):
         save(bundle, folder / f"bundle-{number}")
         api.log_artifacts(run.info.run_id, str(folder / f"bundle-{number}"), "bundle")
         made = api.create_model_version(name, f"{run.info.artifact_uri}/bundle", run.info.run_id)
-        versions.append(made.version)
+        versions.append(str(made.version))
     return api, name, versions
 
 
