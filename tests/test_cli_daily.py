@@ -52,6 +52,7 @@ def due(go, days, code=0):
     return go("score", "--as-of", f"{DAY + timedelta(days=days):%Y-%m-%d}", "--store", "--due", code=code)
 
 
+@pytest.mark.system("W11")
 def test_facts_are_told_listed_taken_back_and_read_by_the_next_run(go, read, company, cli):
     book = go("score", "--as-of", f"{DAY - timedelta(days=7):%Y-%m-%d}", "--store")
     who = read(accounts.page).accounts[0].account_id
@@ -76,6 +77,7 @@ def test_what_cannot_be_told_is_refused(go):
     assert "future" in go("facts", "set", "A", "strategic", "1", "--at", "2999-01-01", code=2)
 
 
+@pytest.mark.system("C1")
 def test_the_cadence_decides_what_is_due(go, read, company):
     assert due(go, 0)["due"] is None, "the book"
     watch = due(go, 1)

@@ -43,6 +43,7 @@ HISTORY = [
 ]
 
 
+@pytest.mark.system("H5")
 @given(OUTREACH)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_unanswered_outreach_never_improves_any_input(company, outreach):

@@ -361,6 +361,7 @@ def cleaned(rows: dict[str, list[Row]], versions: bool) -> dict[str, list[Row]]:
     return without
 
 
+@pytest.mark.system("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10")
 @pytest.mark.parametrize("versions", [True, False], ids=["two clocks", "one clock"])
 @settings(MANY, max_examples=4)
 @given(seed=st.integers(0, 2**32))

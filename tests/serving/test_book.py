@@ -56,6 +56,7 @@ def test_component_log_odds_and_intercept_sum_to_the_log_odds(book, bundle):
             assert sum(mine) == pytest.approx(term, abs=1e-9)
 
 
+@pytest.mark.system("H2", "H3", "H4")
 def test_points_are_score_times_weight_and_sum_to_health(book, bundle):
     for row in book:
         for c in bundle.health_components:
@@ -74,6 +75,7 @@ def test_value_at_risk_is_probability_times_yearly_value_and_unknown_without_it(
             assert row["value_at_risk"] == pytest.approx(row["churn_probability"] * 12 * mrr)
 
 
+@pytest.mark.system("H10")
 def test_the_tier_follows_from_the_health_score(book):
     for row in book:
         assert row["tier"] == (
@@ -87,6 +89,7 @@ def test_reasons_in_words_are_the_raising_reasons_in_order(book):
         assert [row[f"reason_{i}"] for i in (1, 2, 3)] == [*raising, None, None, None][:3]
 
 
+@pytest.mark.system("H7")
 def test_coverage_is_the_share_of_known_features(book, bundle, rows):
     for component in bundle.components:
         wanted = (~np.isnan(rows[:N][:, bundle.columns(component)])).mean(axis=1)

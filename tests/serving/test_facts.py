@@ -49,6 +49,7 @@ def known(store, at=NOW):
         return facts.numbers(db, at=at)
 
 
+@pytest.mark.system("S6")
 @pytest.mark.parametrize(
     ("name", "given", "read"),
     [
@@ -106,6 +107,7 @@ def test_a_moment_belongs_to_the_facts_told_at_it_and_not_an_instant_later(store
     assert known(store, NOW - timedelta(microseconds=1)) == {}
 
 
+@pytest.mark.system("W11")
 def test_a_date_ages_by_itself(store, telling):
     telling(10, "org_change_days_ago", "2026-02-10")
     for days in (0, 1, 100):
@@ -189,6 +191,7 @@ def alone(policy, told):
     return found
 
 
+@pytest.mark.system("W11", "S6")
 @pytest.mark.parametrize(
     ("name", "value", "rule", "play"),
     [

@@ -25,6 +25,7 @@ from serving.tiers import tier_of
 GOLDEN = {"usage": 80, "feedback": 75, "support": 60, "relationship": 70}
 
 
+@pytest.mark.system("H9")
 @pytest.mark.parametrize("order", list(permutations(GOLDEN)))
 def test_golden_case_is_exact_in_every_order(order):
     score = float(typical_health({name: GOLDEN[name] for name in order}))
@@ -33,11 +34,13 @@ def test_golden_case_is_exact_in_every_order(order):
     assert tier_of(score) == "green"
 
 
+@pytest.mark.system("H9")
 def test_golden_case_is_exact_on_rows():
     rows = {name: np.array([score, 50.0, np.nan]) for name, score in GOLDEN.items()}
     assert typical_health(rows)[0] == 73.75
 
 
+@pytest.mark.system("H8")
 @pytest.mark.parametrize(
     ("term", "score"),
     [
@@ -60,6 +63,7 @@ def test_component_without_spread_scores_fifty_and_weighs_nothing():
     assert weights(scales) == {"usage": 1.0, "support": 0.0}
 
 
+@pytest.mark.system("H6")
 def test_weights_are_shares_of_the_spans():
     assert weights({"usage": Scale(-2, 1), "support": Scale(0, 1)}) == {"usage": 0.75, "support": 0.25}
 
@@ -74,6 +78,7 @@ def test_broken_scale_is_refused(low, high):
         Scale(low, high)
 
 
+@pytest.mark.system("H7")
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
@@ -110,6 +115,7 @@ def test_rows_do_not_know_of_each_other(table):
     np.testing.assert_equal(typical_health(columns(table)), alone)
 
 
+@pytest.mark.system("H1")
 @given(rows, st.sampled_from(list(TYPICAL)), st.floats(0, 100))
 def test_a_better_component_never_lowers_health(table, name, better):
     scores = columns(table)
@@ -118,6 +124,7 @@ def test_a_better_component_never_lowers_health(table, name, better):
     assert (np.isnan(before) | (after >= before - 1e-9)).all()
 
 
+@pytest.mark.system("H8")
 @pytest.mark.parametrize(
     ("logins", "score"), [(5, 100), (9, 100), (4.99, 75), (3, 75), (2.5, 50), (1, 50), (0.99, 25), (0, 25)]
 )
@@ -130,11 +137,13 @@ def test_typical_weights_lie_in_their_ranges():
     assert TYPICAL.keys() == RANGES.keys()
 
 
+@pytest.mark.system("H6")
 def test_distance_from_ranges_is_signed():
     distance = distance_from_ranges({"usage": 0.6, "feedback": 0.1, "support": 0.2, "commercial": 0.1})
     assert distance == pytest.approx({"usage": 0.1, "feedback": -0.1, "support": 0.0})
 
 
+@pytest.mark.system("H4", "W9")
 @pytest.mark.parametrize(
     ("recent", "still_open", "logins", "score"),
     [
@@ -152,6 +161,7 @@ def test_support_is_u_shaped(recent, still_open, logins, score):
     np.testing.assert_equal(support_score(recent, still_open, logins), score)
 
 
+@pytest.mark.system("H2", "H3", "H4", "H5")
 def test_cold_start_of_three_accounts():
     scores = typical_scores(
         logins_per_week=np.array([6, 2, np.nan]),
@@ -166,5 +176,6 @@ def test_cold_start_of_three_accounts():
     np.testing.assert_allclose(typical_health(scores), [100, 0.45 * 50 + 0.25 * 50 + 0.2 * 25 + 0.1 * 25, np.nan])
 
 
+@pytest.mark.system("H7")
 def test_cold_start_with_usage_alone_is_the_usage_score():
     assert typical_health(typical_scores(logins_per_week=3.5)) == 75

@@ -42,6 +42,7 @@ def keys(found):
     return [alert.key for alert in found]
 
 
+@pytest.mark.system("W13")
 @pytest.mark.parametrize(
     ("situation", "expected"),
     [
@@ -96,6 +97,7 @@ def test_one_account_hears_of_one_play_once_a_run():
     assert (listen.key, len(listen.also)) == ("acme:warning:W5:medium", 1)
 
 
+@pytest.mark.system("C4")
 def test_stale_data_is_one_alert_for_the_whole_book():
     old = {"usage": NOW - 3 * DAY, "support": NOW - DAY}
     book = [replace(account(name=f"a{i}"), data_as_of=old) for i in range(5)]
@@ -141,6 +143,7 @@ def test_urgent_alerts_use_no_budget_up():
     assert len(run(account(69.0, 71.0), past=urgent, daily_budget=1).sent) == 1
 
 
+@pytest.mark.system("W14")
 def test_red_accounts_and_24_hour_deadlines_go_out_whatever_the_budget_is():
     book = [account(30.0, 71.0, "red", at_risk=None), account(name="nps", nps_last=2.0, days_since_last_answer=1.0)]
     found = run(*book, account(69.0, 71.0, "yellow", at_risk=1e9), daily_budget=0)

@@ -28,6 +28,7 @@ def test_shipped_tiers_are_those_that_scores_use():
     assert POLICY.bands == TIERS
 
 
+@pytest.mark.system("H11")
 @pytest.mark.parametrize(
     ("tier", "play", "hours"),
     [("green", "grow", 720), ("yellow", "check_in", 168), ("red", "rescue", 24)],
@@ -120,6 +121,7 @@ def test_a_new_rule_is_added_and_a_removed_one_is_gone(own):
     assert policy.renewal == {}
 
 
+@pytest.mark.system("H10")
 def test_own_tiers(own):
     policy = own('remove = []\n[tiers.red]\nlabel = "Lost?"\nfloor = 0\ncolour = "#000"\nplay = "rescue"\n'
                  'owner = "cs_lead"\nsla_hours = 12\nsuccess_metric = "saves"')  # fmt: skip
@@ -133,6 +135,7 @@ RESPONSE = 'play = "grow"\nowner = "csm"\ndue_in_hours = 1\n'
 RED = '[tiers.red]\nlabel = "At-risk"\nfloor = 0\ncolour = "red"\n'
 
 
+@pytest.mark.system("H12")
 @pytest.mark.parametrize(
     ("text", "message"),
     [

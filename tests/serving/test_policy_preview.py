@@ -121,11 +121,13 @@ def company(scored):
     return policy.situations(POLICY, book, features=features, baseline=usual), features
 
 
+@pytest.mark.system("W17")
 def test_every_shipped_rule_applies_to_a_company_with_all_sources(company):
     rows = by_rule(preview(POLICY, company[0]))
     assert {name: row.not_applicable for name, row in rows.items() if row.not_applicable} == {}
 
 
+@pytest.mark.system("W5", "W7", "W9", "W10", "W14", "W15")
 def test_rules_catch_on_a_simulated_book_what_a_count_over_its_columns_says(company):
     situations, features = company
     rows = by_rule(preview(POLICY, situations))
@@ -168,6 +170,7 @@ def test_a_part_of_the_book_is_ranked_in_the_whole_book(scored, company):
     assert one == whole[one.account_id]
 
 
+@pytest.mark.system("W17")
 def test_every_action_on_a_simulated_book_leads_to_a_described_play(company):
     for situation in company[0]:
         warnings, risk = warning_signs(POLICY, situation), policy.risk_level(POLICY, situation)

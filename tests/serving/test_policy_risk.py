@@ -163,6 +163,7 @@ def test_actions_of_a_healthy_account_start_no_driver_play():
     assert only.because == ("health 80 is Healthy", "low risk: health is green; no case of a higher level holds")
 
 
+@pytest.mark.system("H11")
 def test_actions_are_merged_by_play_and_most_urgent_first():
     situation = account("red", rank=0.9, renews=20.0, reasons=(reason(text="few events"),))
     situation = replace(situation, features={**situation.features, "nps_last": 3.0, "days_since_last_answer": 1.0})
@@ -209,6 +210,7 @@ def test_renewal_window(days, age, window):
     assert (found.id if found else None) == window
 
 
+@pytest.mark.system("H10")
 @given(st.floats(0, 100))
 def test_every_score_has_the_tier_whose_half_open_band_it_lies_in(score):
     tier = tier_of(score, POLICY.bands)
@@ -230,6 +232,7 @@ def test_bounds_are_what_their_names_say(value, bound):
     assert not Test(feature="x", is_missing=True).holds(value)
 
 
+@pytest.mark.system("C1", "C2")
 @pytest.mark.parametrize(
     ("model", "tier", "days", "is_due"),
     [
@@ -247,10 +250,12 @@ def test_due(model, tier, days, is_due):
     assert due(POLICY, model, last_scored=last, tier=tier, now=NOW) is is_due
 
 
+@pytest.mark.system("C3")
 def test_b2c_has_weekly_cohorts_and_real_time_triggers():
     assert (POLICY.business["b2c"].cohort_review_every_days, POLICY.business["b2c"].is_real_time) == (7, True)
 
 
+@pytest.mark.system("C4")
 @pytest.mark.parametrize(("days", "is_stale"), [(7, False), (7.01, True), (None, True)])
 def test_a_score_older_than_its_cadence_is_stale(days, is_stale):
     scored = None if days is None else NOW - timedelta(days=days)
@@ -262,6 +267,7 @@ def test_data_exactly_as_old_as_the_limit_is_not_stale():
     assert (usage.days, usage.limit_days, usage.is_stale) == (2, 2, False)
 
 
+@pytest.mark.system("C4")
 def test_freshness_by_component():
     dated = {"usage": NOW - timedelta(days=3), "support": NOW - timedelta(days=3), "feedback": None}
     found = {f.component: (f.days, f.is_stale) for f in freshness(POLICY, account(data_as_of=dated))}

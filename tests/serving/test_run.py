@@ -115,6 +115,7 @@ def test_a_second_run_tells_the_change_since_the_first(kept, rows):
         assert row.change["inputs"] == pytest.approx(moved, abs=1e-9)
 
 
+@pytest.mark.system("W14")
 def test_a_warning_that_holds_is_raised_once_and_closed_when_it_ends(kept, rows):
     silent, busy = rows[:N].copy(), rows[:N].copy()
     silent[:, :3], busy[:, :3] = (0, 0, 40), (20, 60, 0)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -49,6 +50,7 @@ def test_a_component_with_slope_zero_moves_nothing_and_scores_50(bundle, rows):
     assert not found.shares["support"].any()
 
 
+@pytest.mark.system("H1")
 def test_health_is_the_health_components_log_odds_turned_to_0_100(bundle, rows):
     found = score(bundle, rows)
     held = [bundle.components.index(c) for c in bundle.health_components]
@@ -68,6 +70,7 @@ def test_a_row_scores_the_same_alone_and_in_company(bundle, rows):
     assert together.health.tolist() == [one.health[0] for one in alone]
 
 
+@pytest.mark.system("H14")
 def test_the_interval_is_that_of_the_draws(bundle, rows):
     found = score(bundle, rows[:20])
     margins = np.column_stack(

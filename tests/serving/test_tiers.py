@@ -5,6 +5,7 @@ from serving.errors import ServingError
 from serving.tiers import TIERS, Tier, check_tiers, tier_of, tiers_of
 
 
+@pytest.mark.system("H10")
 @pytest.mark.parametrize(
     ("score", "tier"),
     [
@@ -28,6 +29,7 @@ def test_rows_agree_with_one_by_one():
     assert tiers_of(scores).tolist() == [tier_of(score) for score in scores]
 
 
+@pytest.mark.system("H10")
 def test_labels_of_the_default_table():
     assert {tier.name: tier.label for tier in TIERS} == {
         "green": "Healthy",
@@ -36,6 +38,7 @@ def test_labels_of_the_default_table():
     }
 
 
+@pytest.mark.system("H10")
 def test_own_table():
     own = (Tier("fine", 30, "Fine", "blue"), Tier("poor", 0, "Poor", "grey"))
     assert tiers_of([29.9, 30], own).tolist() == ["poor", "fine"]

@@ -96,6 +96,9 @@ def test_a_calm_account_is_left_alone():
     assert rules(account()) == set()
 
 
+@pytest.mark.system(
+    "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12", "W13", "W14", "W15", "W16", "W17"
+)
 @pytest.mark.parametrize("rule", CASES)
 def test_a_rule_fires_on_its_case_and_not_on_its_counter_case(rule):
     fires, looks_like_it = CASES[rule]
@@ -103,6 +106,7 @@ def test_a_rule_fires_on_its_case_and_not_on_its_counter_case(rule):
     assert rule not in rules(looks_like_it)
 
 
+@pytest.mark.system("W1", "W3", "W4", "W5", "W6", "W8", "W9", "W12", "W13")
 @pytest.mark.parametrize(
     ("situation", "rule"),
     [
@@ -127,6 +131,7 @@ def test_other_ways_into_a_rule(situation, rule):
     assert rule in rules(situation)
 
 
+@pytest.mark.system("W6")
 def test_no_answer_is_not_an_answer_of_zero():
     assert rules(account(nps_last=None, csat_last=None, nps_mean_364d=None, review_last=None)) == set()
 
@@ -136,6 +141,7 @@ def test_no_usual_value_warns_of_no_fall():
         assert rules(replace(account(events_28d=1.0), baseline=usual)) == set()
 
 
+@pytest.mark.system("W16")
 @pytest.mark.parametrize(
     ("situation", "severity"),
     [
@@ -161,19 +167,23 @@ def test_the_highest_step_that_is_reached_counts():
     assert found == ["low", "medium", "high"]
 
 
+@pytest.mark.system("W16")
 def test_a_rule_that_reads_several_sources_is_no_further_source():
     found = rules(account(tickets_84d=0.0, events_28d=0.0))
     assert found == {"W1", "W9"}
 
 
+@pytest.mark.system("W9")
 def test_many_tickets_or_little_use_alone_are_not_silence():
     assert "W9" not in rules(account(tickets_84d=1.0, usage_against_baseline_28d=0.1, events_28d=0.0))
 
 
+@pytest.mark.system("W16")
 def test_two_rules_of_one_source_are_one_source():
     assert "W16" not in rules(account(reopened_84d=2.0, ticket_spike_28d=5.0, tickets_28d=9.0))
 
 
+@pytest.mark.system("W13", "W14", "W15")
 @pytest.mark.parametrize(
     ("rule", "owner", "hours", "play"),
     [
@@ -187,6 +197,7 @@ def test_a_warning_carries_its_response(rule, owner, hours, play):
     assert (sign.owner, sign.due_in_hours, sign.play) == (owner, hours, play)
 
 
+@pytest.mark.system("W1")
 def test_a_warning_is_told_with_value_usual_and_change():
     (sign,) = warning_signs(POLICY, account(events_28d=54.0))
     assert sign.text == "Usage events in the last 28 days: 54, usually 100 (-46 %)"
@@ -203,6 +214,7 @@ def test_the_most_severe_comes_first():
     ]
 
 
+@pytest.mark.system("C3")
 def test_growth_leads_where_the_business_is_b2c():
     situation = replace(CASES["W13"][0], business_model="b2c")
     assert {s.owner for s in warning_signs(POLICY, situation) if s.rule == "W13"} == {"growth"}

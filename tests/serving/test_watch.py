@@ -81,6 +81,7 @@ def told(keep):
     return [((row.at - MONDAY).days, row.account_id) for row in rows if row.is_sent]
 
 
+@pytest.mark.system("C1", "C2")
 @pytest.mark.parametrize(
     ("model", "book", "run", "scope"),
     [
@@ -104,6 +105,7 @@ def test_the_states_of_this_test_are_what_they_are_called(team):
     assert found.due is None
 
 
+@pytest.mark.system("C1")
 def test_a_watch_run_is_about_red_accounts_those_that_turn_red_and_those_that_leave_red(team):
     team(0, b=DIRE, c=DIRE)
     _, found = team(1, "watch", b=DIRE, d=DIRE, e=LOW)
@@ -121,6 +123,7 @@ def test_a_new_account_is_due_at_once(team):
     assert found.due == {"f"}
 
 
+@pytest.mark.system("C1")
 def test_the_portfolio_after_a_watch_run_is_the_whole_book_of_that_day_and_adds_up(team):
     team(0, b=DIRE)
     written, _ = team(1, "watch", b=DIRE, c=DIRE, e=LOW)
@@ -139,6 +142,7 @@ def test_what_is_red_is_told_the_same_day(team):
     assert set(told(team)) == {(1, "d")}
 
 
+@pytest.mark.system("C1")
 def test_what_is_not_due_waits_for_the_book_and_is_told_once(team):
     """e falls to yellow on day 1; day 7 compares with the last book, for which it is news, not with day 6."""
     team(0)

@@ -17,11 +17,13 @@ def company(n, *, seed=0, true_slopes=(1.0, 1.0, 1.0), intercept=0.0):
     return margins, churned, np.arange(n) // 4
 
 
+@pytest.mark.system("H14")
 def test_a_calibrated_model_is_left_as_it_is():
     margins, churned, _ = company(40_000)
     np.testing.assert_allclose(fit_slopes(margins, churned), [0, 1, 1, 1], atol=0.06)
 
 
+@pytest.mark.system("H14")
 def test_a_doubled_component_is_halved():
     margins, churned, _ = company(40_000)
     margins[:, 1] *= 2

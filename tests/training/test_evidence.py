@@ -52,6 +52,7 @@ def area(churned, risk):
     return np.mean([(a > b) + 0.5 * (a == b) for a, b in pairs])
 
 
+@pytest.mark.system("H14")
 def test_figures_equal_those_counted_by_hand(small, judged):
     history, split, learned = small
     truth = history.churned[split.test]

@@ -54,6 +54,7 @@ def test_a_health_component_that_does_not_exist_is_refused(settings, book_of_his
         learned_from(wrong, *book_of_history())
 
 
+@pytest.mark.system("H7")
 def test_health_is_made_of_the_components_that_are_there(settings, book_of_history):
     bundle = learned_from(settings, *book_of_history()).bundle
     assert bundle.health_components == ("usage", "support")
@@ -80,6 +81,7 @@ def test_a_feature_nobody_knows_moves_nothing(settings, book_of_history):
     assert (score(bundle, columns[split.test]).component_scores["support"] == 50).all()
 
 
+@pytest.mark.system("H6")
 def test_weights_are_the_spans_of_the_health_components_and_lie_in_their_intervals(trained):
     learned = trained.learned
     spans = {c: learned.bundle.scales[c] for c in learned.bundle.health_components}

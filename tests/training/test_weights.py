@@ -101,6 +101,7 @@ def test_intervals_widen_with_the_level_and_shrink_with_the_accounts():
     assert width(accounts=60) > 1.3 * width(accounts=240)
 
 
+@pytest.mark.system("H6")
 def test_intervals_cover_the_truth_of_margins_made_by_hand():
     truth = dict(zip(NAMES, TRUE_SPREAD / TRUE_SPREAD.sum(), strict=True))
     found = [learned(seed)[0] for seed in range(60)]
@@ -130,6 +131,7 @@ def recovered(seed):
     return [(raw.truth.weights[c], found[c].value, found[c].low, found[c].high) for c in HEALTH]
 
 
+@pytest.mark.system("H6")
 @pytest.mark.slow
 def test_ninety_percent_intervals_cover_the_true_weights_of_a_hundred_companies():
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:

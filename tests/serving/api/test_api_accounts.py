@@ -82,6 +82,7 @@ def test_an_unknown_account_is_not_found(module_served, what, who):
     assert answer.status_code == 404
 
 
+@pytest.mark.system("H1", "H2", "H3", "H4")
 def test_drivers_add_up_to_the_log_odds_and_points_to_the_health(module_served):
     for number in range(60):
         told = module_served.ask("GET", f"/v1/accounts/acme-{number:02}/explanation").json()

@@ -38,6 +38,7 @@ def stale(served):
 ALL = ("green", "yellow", "red")
 
 
+@pytest.mark.system("C4")
 @pytest.mark.parametrize(
     ("days", "model", "old"),
     [

@@ -26,6 +26,7 @@ def test_the_catalogue_lists_the_features_in_the_order_of_the_model(module_serve
     assert told[-1]["categories"] == ["basic", "pro", "max"]
 
 
+@pytest.mark.system("H11")
 def test_tiers_and_plays_are_those_of_the_policy(module_served, policy):
     tiers = module_served.ask("GET", "/v1/tiers").json()["tiers"]
     assert [(one["name"], one["floor"]) for one in tiers] == [("green", 70), ("yellow", 50), ("red", 0)]

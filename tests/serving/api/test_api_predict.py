@@ -50,6 +50,7 @@ def test_rows_are_answered_in_their_order_with_a_status_each(served):
         assert row["churn_probability"] is row["health_score"] is row["tier"] is None
 
 
+@pytest.mark.system("C2", "C3", "H1", "H14")
 def test_a_row_has_the_numbers_that_the_score_module_gives(served, bundle):
     names = [spec.name for spec in bundle.features]
     values = {**BAD, "plan": 1.0}
