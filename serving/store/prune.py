@@ -45,7 +45,8 @@ class Pruned:
 def prune(store: Store, *, at: datetime, keep_days: int, with_audit: bool = False, is_trial: bool) -> Pruned:
     """Drop what is older than so many days; or, on trial, only count it.
 
-    It works in many small transactions, beside a running service; one that is broken off is simply run again.
+    A transaction each for a run and for a thousand rows of the rest, beside a running service; a pruning that was
+    broken off is simply done again.
 
     Raises:
         StoreUnavailable: the database is locked, full or away; what was dropped so far stays dropped.
