@@ -1,6 +1,7 @@
 """retention.toml: the company's targets, costs and ways, over the shipped ones. Read once and passed down."""
 
 import tomllib
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from features.overriding import overlay, read_toml
 from retention.effects.holdout import check_rule
 from retention.errors import RetentionError
 from retention.journey.ways import Ways
+from retention.metrics import METRICS
 
 DEFAULT = "default.toml"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -63,6 +65,39 @@ class TargetSet(BaseModel):
     def bounds(self) -> dict[str, Bound]:
         """The bounds by metric, in the file's order."""
         return dict(self.__pydantic_extra__ or {})
+
+
+class Goal(Section):
+    """A change that somebody set out to reach: of a metric, by `change` of what it was at the end of `month`."""
+
+    title: str
+    metric: str
+    month: date
+    change: float
+    until: date
+
+
+class Pilot(Section):
+    """A segment, or a list of accounts, that something was tried with from a day on."""
+
+    title: str
+    segment: str | None = None
+    accounts: tuple[str, ...] = ()
+    from_day: date
+
+    @model_validator(mode="after")
+    def _one_group(self) -> "Pilot":
+        if (self.segment is None) == (not self.accounts):
+            raise ValueError("give either `segment` or `accounts`")
+        return self
+
+
+class Masking(Section):
+    """When a high retention rate hides something (systems G9): what is high, and what beside it is low."""
+
+    retention: Share
+    nrr: float = Field(gt=0)
+    green: Share
 
 
 class Programme(Section):
@@ -183,11 +218,26 @@ class Records(Section):
     likelihood: dict[Literal["low", "base", "high"], Share]
 
 
+class Mining(Section):
+    """When a rule mined from history is good enough to warn by, and what an alarm costs."""
+
+    least_lift: float = Field(gt=1)
+    least_lead_days: float = Field(ge=0)
+    least_coverage: Share
+    least_together: Share
+    chance: float = Field(gt=0, lt=1)
+    alarm_cost: float = Field(ge=0)
+
+
 class House(Ways):
     """A whole retention.toml."""
 
     money: Money
     targets: dict[str, TargetSet]
+    goals: dict[str, Goal]
+    pilots: dict[str, Pilot]
+    metric_sets: dict[str, dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]]
+    masking: Masking
     programme: Programme
     capacity: Capacity
     plays: dict[str, Care]
@@ -195,11 +245,22 @@ class House(Ways):
     themes: dict[str, Theme]
     reasons: Reasons
     causes: dict[str, Cause]
+    mining: Mining
 
     @model_validator(mode="after")
     def _target_set_is_there(self) -> "House":
         if self.money.target_set not in self.targets:
             raise ValueError(f"[money] target_set: {self.money.target_set!r} is none of {', '.join(self.targets)}")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_are_there(self) -> "House":
+        named = [
+            (f"[metric_sets.{model}]", m) for model, one in self.metric_sets.items() for ms in one.values() for m in ms
+        ]
+        for where, name in (*named, *((f"[goals.{key}]", goal.metric) for key, goal in self.goals.items())):
+            if name not in METRICS:
+                raise ValueError(f"{where}: {name!r} is no metric; there is {', '.join(METRICS)}")
         return self
 
     @model_validator(mode="after")

@@ -1,11 +1,12 @@
-"""Why customers leave: postmortem."""
+"""Why customers leave, and what would have warned of it: postmortem, mine."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from features.config import load
-from training.commands.shared import DEFAULT, Config, Json, Newest, out, progress, show
+from training.commands.shared import DEFAULT, Config, Json, Newest, err, out, progress, show
 
 app = typer.Typer()
 
@@ -42,3 +43,31 @@ def postmortem(
         out.print(written(found), markup=False, highlight=False, soft_wrap=True)
         return
     show(as_json, found.as_json(), lambda: Markdown(written(found)))
+
+
+@app.command()
+def mine(
+    config: Config = DEFAULT,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="A new file for the accepted rules, as warnings of a policy.toml.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Early-warning rules: found in history, tested on a later period."""
+    from features.engine import open_engine
+    from retention import house
+    from serving.policy import load as load_policy
+    from training import mined_policy, mining
+    from training.past import past
+    from training.report import block_tables
+
+    settings = load(config)
+    rules, gates = load_policy(settings.policy_file), house.load(settings.retention_file).mining
+    with open_engine(settings.home_dir) as engine, progress() as tell:
+        before = past(settings, engine, lambda done, whole: tell("features", done, whole))
+        tell("mining", 0, 1)
+        found = mining.mined(before, gates)
+    told = mining.chapter(found)
+    show(as_json, told.as_json(), lambda: out.print(block_tables.blocks(told, every_row=False)))
+    if policy:
+        err.print(f"{mined_policy.write(found, rules, policy)} rules written to {policy}.")
