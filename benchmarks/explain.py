@@ -10,10 +10,8 @@ money, levels, a tenth unknown). The contenders explain the same rows in this pr
 """
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable
-from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -21,12 +19,15 @@ import lightgbm as lgb
 import numpy as np
 import shap
 
+from benchmarks.tools.told import Column, Round, at_most, claim, show, table
 from features.declare import Direction, Feature
 from serving.booster import Booster
 from serving.explain import contributions
 from training.model import SHAPES, Matrix, fit
 
 GOAL = 5.0
+NAMES = {"shap": "shap.TreeExplainer", "pred_contrib": "pred_contrib"}
+COLUMNS = {"seconds": Column("ms", 1e3, ",.3f"), "cpu_seconds": Column("CPU ms", 1e3, ",.3f")}
 APART = 1e-5
 TREES = 300
 LEARN_FROM = 20_000
@@ -97,41 +98,15 @@ def timed(work: Callable[[Matrix], Any], rows: Matrix, calls: int) -> dict[str, 
     return {"seconds": (perf_counter() - began) / calls, "cpu_seconds": (process_time() - worked) / calls}
 
 
-Round = dict[str, dict[str, float]]
-
-
-def claim(name: str, rounds: list[Round], control: str, goal: float | None) -> dict[str, Any]:
-    """How many times as long the control takes; a goal of null is none."""
-    ratios = [one[control]["seconds"] / one["keepwell"]["seconds"] for one in rounds]
-    ours, theirs = (median(one[who]["seconds"] for one in rounds) for who in ("keepwell", control))
-    holds = None if goal is None else median(ratios) >= goal
-    spread = {"ratio": median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios)}
-    return {"name": name, "ours": ours, "control": theirs, **spread, "goal": goal, "holds": holds}
-
-
 def apart(explain: dict[str, Callable[[Matrix], Any]], rows: Matrix) -> dict[str, Any]:
     """The largest difference between a value of keepwell and of shap, over all rows."""
     ours, theirs = explain["keepwell"](rows)[:, :-1], np.asarray(explain["shap"](rows))
-    most = float(np.abs(ours - theirs).max())
-    named = {"name": "largest difference to a value of shap", "ours": most, "control": 0, "ratio": None}
-    return named | {"goal": APART, "holds": most <= APART}
+    return at_most("largest difference to a value of shap", float(np.abs(ours - theirs).max()), APART)
 
 
-def table(title: str, rounds: list[Round]) -> list[str]:
-    """The medians by contender, in milliseconds."""
-    lines = [title, f"{'':14}{'ms':>12}{'CPU ms':>12}"]
-    for who in rounds[0]:
-        medians = (1e3 * median(one[who][what] for one in rounds) for what in ("seconds", "cpu_seconds"))
-        lines.append(f"{who:14}" + "".join(f"{value:>12,.3f}" for value in medians))
-    return [*lines, ""]
-
-
-def told(found: dict[str, Any]) -> str:
-    """A claim as a line."""
-    goal = "" if found["goal"] is None else f", goal {found['goal']:g}: {'holds' if found['holds'] else 'FAILS'}"
-    if found["ratio"] is None:
-        return f"{found['name']}: {found['ours']:.1e}{goal}"
-    return f"{found['name']}: {found['ratio']:.1f} times ({found['ratio_low']:.1f} to {found['ratio_high']:.1f}){goal}"
+def compared(what: str, rounds: list[Round], control: str, goal: float | None) -> dict[str, Any]:
+    """The claim that keepwell takes less time."""
+    return claim(f"{what} against {NAMES[control]}", rounds, "keepwell", control, "seconds", goal, more_is_better=False)
 
 
 def compete(rows: int, trees: int, rounds: int, *, as_json: bool) -> None:
@@ -142,17 +117,14 @@ def compete(rows: int, trees: int, rounds: int, *, as_json: bool) -> None:
     single = [{who: timed(work, matrix, ONE_ROW_CALLS) for who, work in explain.items()} for _ in range(rounds)]
     batch = [{who: timed(work, matrix, 1) for who, work in explain.items()} for _ in range(rounds)]
     claims = [
-        claim(f"{rows:,} rows against shap.TreeExplainer", batch, "shap", GOAL),
-        claim(f"{rows:,} rows against pred_contrib", batch, "pred_contrib", None),
+        compared(f"{rows:,} rows", batch, "shap", GOAL),
+        compared(f"{rows:,} rows", batch, "pred_contrib", None),
         apart(explain, matrix),
-        claim("one row against shap.TreeExplainer", single, "shap", None),
-        claim("one row against pred_contrib", single, "pred_contrib", None),
+        compared("one row", single, "shap", None),
+        compared("one row", single, "pred_contrib", None),
     ]
-    if as_json:
-        print(json.dumps({"claims": claims}, indent=2))
-        return
     title = f"{rows:,} rows, {len(features)} features, {trees} trees, medians of {rounds} interleaved rounds"
-    print("\n".join([*table(title, batch), *table("one row", single), *(told(found) for found in claims)]))
+    show([*table(title, batch, COLUMNS), *table("one row", single, COLUMNS)], claims, as_json=as_json)
 
 
 def main() -> None:
