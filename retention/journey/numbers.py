@@ -94,7 +94,6 @@ def _about(inputs: Inputs) -> str:
     """One row a current customer: who it is, its running term, its newest score, and the numbers of the way."""
     at, best = inputs.moment, text_literal(inputs.standards.tiers[0]) if inputs.standards.tiers else "NULL"
     reviews = ", ".join(map(text_literal, inputs.house.journey.review_kinds)) or "NULL"
-    scored = "tier IS NOT NULL" if inputs.standards.tiers else "FALSE"
     return f"""
         SELECT s.account_id, s.nth, s.began_at, a.segment, a.owner, t.renews_at, t.auto_renew,
                CAST(t.seats AS DOUBLE) AS seats,
@@ -102,7 +101,7 @@ def _about(inputs: Inputs) -> str:
                DATEDIFF('day', t.started_at, t.renews_at) AS term_days,
                h.tier, h.risk_level, h.as_of AS scored_at, h.driver, h.inactive,
                CAST(h.health_score AS DOUBLE) AS health_score, h.churn_probability, h.yearly_value, h.value_at_risk,
-               CASE WHEN h.{scored} THEN CAST(h.tier = {best} AS INTEGER) END AS is_green, g.green_runs,
+               CAST(h.tier = {best} AS INTEGER) AS is_green, g.green_runs,
                CASE WHEN h.account_id IS NOT NULL THEN COALESCE(w.open_warnings, 0) END AS open_warnings,
                c.touched_at, {_since("c.touched_at")} AS touch_since,
                DATEDIFF('day', touch_since, {at}) AS days_since_touch,
@@ -141,7 +140,7 @@ def running_terms(at: str) -> str:
 
 def _green_runs(best: str) -> str:
     """Kept scores in a row, up to the newest, that were in the best tier."""
-    return f"""SELECT account_id, SUM(CAST(others = 0 AND tier = {best} AS INTEGER)) AS green_runs FROM (
+    return f"""SELECT account_id, CAST(SUM(CAST(others = 0 AS INTEGER)) AS BIGINT) AS green_runs FROM (
                    SELECT account_id, tier, SUM(CASE WHEN tier = {best} THEN 0 ELSE 1 END)
                           OVER (PARTITION BY account_id ORDER BY as_of DESC) AS others FROM score_history)
                GROUP BY account_id"""
