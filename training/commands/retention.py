@@ -16,12 +16,14 @@ def measure(
     as_of: Newest = None,
     keep: Annotated[bool, typer.Option("--store", help="Keep the report, for the pages and the API.")] = False,
     chapter: Annotated[str | None, typer.Option("--chapter", help="Only this chapter, with all of its rows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All chapters, of long lists the first rows.")] = False,
     as_json: Json = False,
 ) -> None:
     """The retention report: churn, revenue retention, cohorts, reasons, plays and their effect."""
     from serving.measuring import keep_report, retention_report
     from serving.watching import watch_now
     from training.report import block_tables
+    from training.report.overview import overview
     from training.report.record_tables import said
 
     settings = load(config)
@@ -33,7 +35,7 @@ def measure(
         for record in watch_now(settings, now()):
             err.print(said(record), markup=False)
     if chapter is None:
-        show(as_json, found.as_json(), lambda: block_tables.report(found))
+        show(as_json, found.as_json(), lambda: block_tables.report(found) if everything else overview(found))
         return
     chosen = [one for one in found.chapters if one.id == chapter]
     if not chosen:

@@ -1,5 +1,6 @@
 """Retention's blocks in the terminal."""
 
+from collections.abc import Set
 from datetime import date, datetime
 
 from rich.console import Group, RenderableType
@@ -34,24 +35,43 @@ def _chapter(chapter: Chapter, every_row: bool) -> list[RenderableType]:
 
 def _block(block: Block, every_row: bool) -> list[RenderableType]:
     made = table(*(c.title + ("" if c.unit in LEFT else ">") for c in block.columns))
-    shown = block.rows if every_row else block.rows[:MOST_ROWS]
+    shown = block.rows if every_row else _shortened(block)
     for row in shown:
-        made.add_row(*(_cell(column, value) for column, value in zip(block.columns, row, strict=True)))
+        counts = {value for column, value in zip(block.columns, row, strict=True) if column.unit == "count"}
+        made.add_row(*(cell(column, value, counts) for column, value in zip(block.columns, row, strict=True)))
     more = len(block.rows) - len(shown)
-    rest = [Text(f"… and {more:,} more", style="dim")] if more else []
+    rest = [Text(f"… and {more:,} {'before' if _runs_on(block) else 'more'}", style="dim")] if more else []
     notes = [bullets(block.notes)] if block.notes else []
     return section(block.title, Text(block.says, style="dim"), made, *rest, *notes)
 
 
-def _cell(column: Column, value: Value) -> str:
+def _shortened(block: Block) -> tuple[tuple[Value, ...], ...]:
+    """The first rows; of rows in the order of time the newest."""
+    return block.rows[-MOST_ROWS:] if _runs_on(block) else block.rows[:MOST_ROWS]
+
+
+def _runs_on(block: Block) -> bool:
+    """Whether the rows run on in time: the first column is one, and rises."""
+    first = [row[0] for row in block.rows]
+    if block.columns[0].unit not in ("month", "day") or not all(isinstance(value, date) for value in first):
+        return False
+    moments = [str(value) for value in first]
+    return moments == sorted(moments) and moments[0] < moments[-1]
+
+
+def cell(column: Column, value: Value, counts: Set[Value] = frozenset()) -> str:
+    """A value with its interval; n where none of the row's counts is it."""
     if not isinstance(value, Figure):
         return escape(_shown(column.unit, value))
     told = _shown(column.unit, value.value)
+    if value.value is None:
+        return told
+    n = "" if value.n is None or value.n in counts else f"n {value.n:,}"
     if value.low is None or value.high is None:
-        return told if value.n is None else f"{told} [dim](n {value.n:,})[/dim]"
-    between = f"{_shown(column.unit, value.low)} to {_shown(column.unit, value.high)}"
-    cases = "" if value.n is None else f"; n {value.n:,}"
-    return f"{told} [dim]({between}{cases})[/dim]"
+        return f"{told} [dim]({n})[/dim]" if n else told
+    low, high = (_shown(column.unit, bound).removesuffix(" %") for bound in (value.low, value.high))
+    between = f"{low} to {high}" if value.low < 0 else f"{low}-{high}"
+    return f"{told} [dim]({'; '.join(part for part in (between, n) if part)})[/dim]"
 
 
 def _shown(unit: Unit, value: Value) -> str:
