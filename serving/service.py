@@ -5,6 +5,11 @@
 BentoML's own addresses (`/metrics`, `/docs.json`, `/schema.json`, its probes and index page) are open to everybody, so
 they are not reached: the application stands before them, and has its own. It stands before BentoML's middleware too,
 which keeps a timer for a minute after each request. Nothing is opened at import.
+
+One process serves, unless KEEPWELL_WORKERS asks for more. They share what is in the store: keys, idempotency, jobs,
+deliveries. They do not share a model that was just swapped (one may be some seconds behind another), nor metrics
+(`/metrics` tells those of the process that answers), and each has its part of a key's requests a second. So more than
+one is for who needs more answers a second than one processor gives.
 """
 
 import gc
@@ -12,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGTERM
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 CONFIG, BUNDLE = "KEEPWELL_CONFIG", "KEEPWELL_BUNDLE"
 HOST, PORT = "127.0.0.1", 3000
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "OTEL_SDK_DISABLED": "true"}
+WORKERS = "KEEPWELL_WORKERS"
 LIMITS = {"KEEPWELL_REQUESTS_PER_SECOND": "per_second", "KEEPWELL_CONCURRENCY": "running"}
 
 
@@ -131,27 +138,38 @@ def opened(config: Path) -> "Iterator[Context]":
 
 
 def limits_of(environ: Mapping[str, str]) -> "Limits":
-    """The limits, with those that the environment replaces.
+    """The limits of one process, with those that the environment replaces.
 
     Raises:
         ServingError: a value is no whole number above 0.
     """
     from serving.api import Limits
-    from serving.errors import ServingError
 
-    given: dict[str, Any] = {}
-    for name, field in LIMITS.items():
-        text = environ.get(name)
-        if text is None:
-            continue
-        if not text.isdigit() or int(text) == 0:
-            raise ServingError(f"{name}={text}: give a whole number above 0")
-        given[field] = int(text)
+    given: dict[str, Any] = {field: _whole(environ, name) for name, field in LIMITS.items() if name in environ}
     if "per_second" in given:
         given["burst"] = 2 * given["per_second"]
     if "running" in given:
         given["waiting"] = 2 * given["running"]
-    return Limits(**given)
+    found, workers = Limits(**given), workers_of(environ)
+    return replace(found, per_second=found.per_second / workers, burst=max(1, found.burst // workers))
+
+
+def workers_of(environ: Mapping[str, str]) -> int:
+    """How many processes serve.
+
+    Raises:
+        ServingError: as `limits_of`.
+    """
+    return _whole(environ, WORKERS) if WORKERS in environ else 1
+
+
+def _whole(environ: Mapping[str, str], name: str) -> int:
+    from serving.errors import ServingError
+
+    text = environ[name]
+    if not text.isdigit() or int(text) == 0:
+        raise ServingError(f"{name}={text}: give a whole number above 0")
+    return int(text)
 
 
 def pages() -> "Sequence[BaseRoute]":
@@ -182,6 +200,7 @@ def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = N
     settings = load(config)
     load_policy(settings.policy_file)
     secret_of(settings.home_dir)
+    limits_of(os.environ)
     environ = {**os.environ, **QUIET, CONFIG: str(config.resolve())}
     words = ["serve", "serving.service:Keepwell", "--host", host, "--port", str(port)]
     command = [sys.executable, "-m", "bentoml", *words]
@@ -205,7 +224,7 @@ class _Ours(bentoml.Service[_Nothing]):  # type: ignore[misc]
 Keepwell: Any = bentoml.service(
     name="keepwell",
     service_class=_Ours,
-    workers=1,
+    workers=workers_of(os.environ),
     http={"host": HOST, "port": PORT},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},

@@ -10,6 +10,7 @@ from datetime import datetime
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from serving.bundle import save
@@ -42,8 +43,8 @@ def company(tmp_path, bundle, monkeypatch):
     return tmp_path / "keepwell.toml", url, token
 
 
-def asked(address, body=None, token=None):
-    headers = {"Content-Type": "application/json", **({"X-API-Key": token} if token else {})}
+def asked(address, body=None, token=None, more=None):
+    headers = {"Content-Type": "application/json", **({"X-API-Key": token} if token else {}), **(more or {})}
     request = Request(address, data=None if body is None else json.dumps(body).encode(), headers=headers)
     try:
         with urlopen(request, timeout=10) as answer:
@@ -124,6 +125,7 @@ def test_importing_the_service_opens_nothing(tmp_path):
         ({}, (100, 200, 8, 16)),
         ({"KEEPWELL_REQUESTS_PER_SECOND": "7"}, (7, 14, 8, 16)),
         ({"KEEPWELL_CONCURRENCY": "3"}, (100, 200, 3, 6)),
+        pytest.param({"KEEPWELL_WORKERS": "2"}, (50, 100, 8, 16), id="two workers have half the requests each"),
     ],
 )
 def test_the_environment_sets_the_limits(environ, wanted):
@@ -141,3 +143,33 @@ def test_a_configuration_that_cannot_be_served_is_refused_before_anything_starts
     monkeypatch.setenv("KEEPWELL_SECRET", "short")
     with pytest.raises(ServingError, match="too short"):
         serve(company[0])
+
+
+def test_two_workers_share_keys_idempotency_and_jobs(company, monkeypatch):
+    """A connection comes to either; what one has done the other knows."""
+    config, url, token = company
+    monkeypatch.setenv("KEEPWELL_WORKERS", "2")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, process = f"http://127.0.0.1:{port}", serve(config, port=port)
+    row = {"external_id": "x", "features": {"active_days_28d": 3.0}}
+    try:
+        assert ready(address, process)
+        serving = [
+            one for one in psutil.Process(process.pid).children() if "_bentoml_impl.worker.service" in one.cmdline()
+        ]
+        assert len(serving) == 2
+        for path, body, status in (("predict", {"rows": [row]}, 200), ("jobs", {"rows": [row] * 300}, 202)):
+            once = {"Idempotency-Key": path}
+            answers = {asked(f"{address}/v1/{path}", body, token, once) for _ in range(20)}
+            assert [told for told, _ in answers] == [status]
+        store = open_store(url)
+        with store.write() as db:
+            assert keys.revoke(db, token.split("_")[1], at=datetime(2026, 1, 2))
+        store.close()
+        time.sleep(1.1)  # as long as a key that was just verified is believed
+        assert {asked(f"{address}/v1/predict", {"rows": [row]}, token)[0] for _ in range(20)} == {401}
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
