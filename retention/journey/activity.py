@@ -1,5 +1,6 @@
 """Activity below its threshold: how soon the sign is raised, what is low in each phase, how silence is judged."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -128,13 +129,21 @@ def low_use(book: Book) -> Block:
 
 
 def thresholds(book: Book) -> list[Threshold]:
-    """Silent days that mean trouble, the whole book first: as configured, else learned; none without use."""
+    """Silent days that mean trouble, the whole book first: as configured, else learned; none without use.
+
+    Where silence for the horizon is the loss itself, a warning must come before: a threshold that does not becomes
+    half the horizon.
+    """
     if not book.inputs.rows("SELECT 1 FROM known_usage LIMIT 1"):
         return []
-    days = book.inputs.settings.churn.inactive_days
-    if isinstance(days, int):
-        return [Threshold(WHOLE_BOOK, days)]
-    return learned(book.inputs.engine, book.inputs.settings.churn.horizon_days, book.as_of)
+    churn = book.inputs.settings.churn
+    if isinstance(churn.inactive_days, int):
+        return [Threshold(WHOLE_BOOK, churn.inactive_days)]
+    found = learned(book.inputs.engine, churn.horizon_days, book.as_of)
+    if churn.kind != "inactivity":
+        return found
+    half = max(churn.horizon_days // 2, 1)
+    return [one if one.days is not None and one.days < churn.horizon_days else replace(one, days=half) for one in found]
 
 
 def is_silent(one: Customer, found: list[Threshold]) -> bool:
@@ -161,8 +170,8 @@ def inactivity(book: Book, found: list[Threshold]) -> Block:
         systems=("L8",),
         says="Silent days from which fewer than half came back within "
         f"{book.inputs.settings.churn.horizon_days} days, learned from return times unless [churn] inactive_days says "
-        "a number. At risk: customers silent for that long, a warning. Lost: churned in the last 84 days, "
-        "counted apart.",
+        "a number; half of these days where silence is the loss itself and the learned number would come too late. At "
+        "risk: customers silent for that long, a warning. Lost: churned in the last 84 days, counted apart.",
         columns=(
             Column("segment", "Segment"),
             Column("days", "Silent days", "days"),

@@ -46,7 +46,13 @@ def _path(book: Book, found: list[Way]) -> list[Block]:
     if not book.steps or not found:
         return []
     told = [path.milestones(book, found), path.steps(book, found), path.stuck(book, found)]
-    return [*told, path.time_to_value(book, found)] if book.path.first_value in book.steps else told
+    return [*told, path.time_to_value(book, found)] if _has_time_to_value(book) else told
+
+
+def _has_time_to_value(book: Book) -> bool:
+    """Whether the first value is a measured step that does not begin the customer itself."""
+    begins = book.inputs.settings.churn.kind == "inactivity" and book.path.first_value == book.path.steps[0]
+    return book.path.first_value in book.steps and not begins
 
 
 def _first_days(book: Book, found: list[Way], lists: dict[str, list[Checklist]]) -> list[Block]:
@@ -100,6 +106,7 @@ def _missing(book: Book) -> list[str]:
     questions = (
         (bool(book.customers), "Stages, milestones, lists: nobody is a customer at this moment"),
         (has_scores, "Health in the lists, how soon a silence is noticed: no kept run (`keepwell score --store`)"),
+        (_has_time_to_value(book), "Time to first value: customers begin with their first use, or it is not measured"),
         (inputs.has("touchpoints"), "Touches and reviews due, decision makers: no [sources.touchpoints] is mapped"),
         (inputs.has("subscriptions", "renews_at"), "Renewals: no `renews_at` in [sources.subscriptions]"),
         (inputs.has("subscriptions", "seats") and inputs.has("usage", "user_id"),

@@ -13,7 +13,7 @@ Uses = dict[str, set[int]]
 
 
 def review(book: Book, found: Sequence[Way]) -> Block:
-    """Cohorts by the week in which they began, the newest first."""
+    """Cohorts by the week in which they began, the oldest first."""
     uses, fewest = _weeks_used(book), book.inputs.house.programme.fewest
     cohorts: dict[datetime, list[Way]] = {}
     for way in found:
@@ -42,7 +42,7 @@ def review(book: Book, found: Sequence[Way]) -> Block:
             Column("usual", "Usual in week 1", "share"),
             Column("against", "Against usual", "share"),
         ),
-        rows=rows(reversed(told)),
+        rows=rows(told),
         chart=Chart("line", "week", ("week_1", "week_4")),
     )
 

@@ -181,13 +181,15 @@ def threshold(book: Book, found: Sequence[Way], step: int) -> tuple[float, str]:
 
 def stuck(book: Book, found: Sequence[Way]) -> Block:
     """Customers in their first year who are longer in a step than others were, the longest first (systems S3)."""
-    limits = [threshold(book, found, i)[0] for i in range(len(book.steps))]
+    limits, setup = [threshold(book, found, i)[0] for i in range(len(book.steps))], _setup(book)
     told = []
     for one in book.customers:
         at = current_step(book, one)
         if at is None or one.age_days > book.inputs.house.journey.stuck_within_days:
             continue
         step, since = at
+        if book.steps[step] not in setup:
+            continue
         days = (book.as_of - since).total_seconds() / DAY
         if days > limits[step]:
             told.append((one.account_id, one.owner, one.segment, book.steps[step], since, int(days), limits[step],
@@ -225,6 +227,11 @@ def current_step(book: Book, one: Customer) -> tuple[int, datetime] | None:
             return i, since
         since = max(since, reached)
     return None
+
+
+def _setup(book: Book) -> tuple[str, ...]:
+    """The steps of setup."""
+    return book.path.steps[: book.path.steps.index(book.path.setup_until) + 1]
 
 
 def _way(row: tuple[object, ...]) -> Way:

@@ -50,7 +50,7 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class ValueReport:
-    """An account's value report for (from, to]; `worth` is money by the company's own prices of events.
+    """An account's value report for [from, to); `worth` is money by the company's own prices of events.
 
     `paid` is what the running contract costs for so many days; `worth` over `paid` is the return on it.
     """
@@ -148,7 +148,7 @@ def _milestone(book: Book, one: Customer, name: str) -> Reached:
 
 
 def _counted(book: Book, one: Customer, begin: datetime, days: int) -> Mapping[str, float | None]:
-    """What an account did in (begin, begin + days]; None where the data do not reach back to the begin."""
+    """What an account did in [begin, begin + days); None where the data do not reach back to the begin."""
     account, engine = text_literal(one.account_id), book.inputs.engine
     within = f"r.at >= {engine.moment(begin)} AND r.at < {engine.moment(begin + timedelta(days=days))}"
     found: dict[str, float | None] = {}

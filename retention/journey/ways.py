@@ -50,9 +50,13 @@ class Milestone(Row):
 
 
 class Path(Row):
-    """The steps to value in their order, and which milestones are the first value, activation and engagement."""
+    """The steps to value in their order, and which milestones are the first value, activation and engagement.
+
+    Setup ends with the step `setup_until`: who stays in a later one is not called stuck.
+    """
 
     steps: tuple[str, ...] = Field(min_length=1)
+    setup_until: str
     first_value: str
     activated: str
     engaged: str
@@ -61,6 +65,12 @@ class Path(Row):
     def named(self) -> tuple[str, ...]:
         """Every milestone the path speaks of."""
         return (*self.steps, self.first_value, self.activated, self.engaged)
+
+    @model_validator(mode="after")
+    def _setup_is_a_step(self) -> Self:
+        if self.setup_until not in self.steps:
+            raise ValueError(f"setup_until: {self.setup_until!r} is no step; the steps are {', '.join(self.steps)}")
+        return self
 
 
 class Item(Row):

@@ -86,6 +86,19 @@ def test_the_threshold_is_learned_from_return_times(looked, uses):
     assert thresholds(book)[0].days == 8
 
 
+@pytest.mark.system("L8")
+def test_where_silence_is_the_loss_the_warning_comes_before_it(looked, uses):
+    """Monthly customers who always return: no silence within the 28 days of the loss tells anything."""
+    first = datetime(2024, 1, 1)
+    days = [f"{first + timedelta(days=27 * month):%Y-%m-%d}" for month in range(7)]
+    rows = [row for i in range(60) for row in uses(f"a{i:02d}", days)]
+    book = looked("2024-07-01", toml='[churn]\nkind = "inactivity"\nhorizon_days = 28\n', usage=rows)
+    found = thresholds(book)
+    assert found[0].days == 14
+    row = inactivity(book, found).as_dicts()[0]
+    assert (row["days"], row["returned"].value) == (14, 1)
+
+
 @pytest.mark.system("L2", "L16")
 def test_a_signup_and_a_win_start_a_message(looked, uses):
     toml = '[company]\nbusiness_model = "b2c"\n[churn]\nkind = "inactivity"\nhorizon_days = 60\n'

@@ -120,6 +120,16 @@ def test_a_set_threshold_comes_first_and_few_cases_teach_nothing(looked, term, u
     assert stuck(book, ways(book)).column("account_id") == ["a02"]
 
 
+@pytest.mark.system("S3")
+def test_a_shopper_who_is_not_regular_is_not_stuck_in_setup(looked, uses):
+    toml = '[company]\nbusiness_model = "b2c"\n[churn]\nkind = "inactivity"\nhorizon_days = 60\n'
+    usage = uses("old", ["2024-01-01", "2024-02-20", "2024-04-10", "2024-05-25"])
+    usage += [*uses("twice", ["2024-04-05", "2024-04-20", "2024-05-30"]), *uses("once", ["2024-04-15"])]
+    book = looked("2024-06-01", toml=toml, usage=usage)
+    told = stuck(book, ways(book)).as_dicts()
+    assert [(row["account_id"], row["step"]) for row in told] == [("once", "second_order")]
+
+
 @pytest.mark.system("L3")
 def test_who_left_in_a_step_dropped_off_there(looked, term, uses):
     rows = _company(term, uses, [2, 3, 4, None, None, None])

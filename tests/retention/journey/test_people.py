@@ -171,6 +171,6 @@ def test_a_cohort_is_reviewed_by_its_own_weeks(looked, uses):
     for i in range(5):  # begins in the week of 03-11; one comes in week 1
         usage += uses(f"b{i}", ["2024-03-13"] + ["2024-03-25"] * (i == 1) + ["2024-03-26"] * (i == 0))
     book = looked("2024-04-15", toml=toml, usage=usage)
-    newest, before = review(book, ways(book)).as_dicts()
+    before, newest = review(book, ways(book)).as_dicts()
     assert (before["week_1"].value, before["week_4"].value, before["week_8"].value) == (0.6, 0.2, None)
     assert (newest["week_1"].value, newest["usual"], newest["against"]) == (0.4, 0.6, pytest.approx(-0.2))
