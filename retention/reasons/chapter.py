@@ -3,6 +3,7 @@
 from retention.blocks import Block, Chapter
 from retention.figures import Figure
 from retention.inputs import Inputs
+from retention.mining.kept import tuning
 from retention.reasons import (
     before,
     evidence,
@@ -47,6 +48,12 @@ def chapter(inputs: Inputs) -> Chapter:
     else:
         wanted = ", ".join(inputs.house.reasons.sale_attributes)
         missing.append(f"churn by where customers were sold: list one of {wanted} as attributes of [sources.accounts]")
+    if tuned := tuning(inputs):
+        blocks.append(tuned)
+    else:
+        missing.append(
+            "what alarms were worth: no loss lies in the window of a kept run yet; `keepwell tune` looks back"
+        )
     blocks += [evidence.areas(inputs), loop.loop(inputs)]
     return Chapter(
         id="reasons", title="Why customers leave", blocks=tuple(blocks), not_measured=tuple(missing), figures=figures

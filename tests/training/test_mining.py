@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from features.declare import Direction, Feature
+from features.synthetic import write
 from retention import house
 from serving import policy
 from training import mined_policy, mining
@@ -121,3 +122,13 @@ def test_a_mined_warning_fires_at_the_accounts_it_was_mined_on(past, tmp_path):
             sign.feature == name and sign.rule.startswith("mined_") for sign in policy.warning_signs(rules, account)
         )
         assert fires == bool(one.holds(column[row : row + 1])[0])
+
+
+@pytest.mark.system("H13", "K4")
+def test_the_commands_mine_and_tune_a_simulated_company(cli, raw, tmp_path):
+    where = ("--config", str(write(raw, tmp_path)))
+    (rules, _) = cli("mine", "--json", *where).json["blocks"]
+    assert rules["id"] == "rules"
+    assert {"value", "low", "high", "n", "confidence"} <= rules["rows"][0]["lift"].keys()
+    (tuning,) = cli("tune", "--json", *where).json["blocks"]
+    assert {row["rule"] for row in tuning["rows"]} >= {"W1", "W4", "W13"}

@@ -1,4 +1,4 @@
-"""Why customers leave, and what would have warned of it: postmortem, mine."""
+"""Why customers leave, and what would have warned of it: postmortem, mine, tune."""
 
 from pathlib import Path
 from typing import Annotated
@@ -71,3 +71,21 @@ def mine(
     show(as_json, told.as_json(), lambda: out.print(block_tables.blocks(told, every_row=False)))
     if policy:
         err.print(f"{mined_policy.write(found, rules, policy)} rules written to {policy}.")
+
+
+@app.command()
+def tune(config: Config = DEFAULT, as_json: Json = False) -> None:
+    """What every warning and tier of the policy would have done, and would do at other thresholds."""
+    from features.engine import open_engine
+    from serving.policy import load as load_policy
+    from training.past import past
+    from training.report import block_tables
+    from training.tuning import chapter
+
+    settings = load(config)
+    rules = load_policy(settings.policy_file)
+    with open_engine(settings.home_dir) as engine, progress() as tell:
+        before = past(settings, engine, lambda done, whole: tell("features", done, whole))
+        tell("judging alarms", 0, 1)
+        found = chapter(settings, before, rules)
+    show(as_json, found.as_json(), lambda: out.print(block_tables.blocks(found)))
