@@ -1,6 +1,6 @@
 """One batch run: the book of a day through the policy into the store, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +14,11 @@ from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.daily import score_day
 from serving.delivery import Target, enqueue, scored_event
+from serving.holding import hold_out, holding
 from serving.policy import Alert, Policy, Scope, look_back
-from serving.store import Store, facts, runs, signs
+from serving.store import Store, facts, holdouts, runs, signs
 from serving.store import alerts as alert_log
+from serving.store.holdouts import Drawn
 from serving.store.outbox import Event
 from serving.store.runs import ModelVersion, NewRun, Written
 from serving.store.scores import Scored
@@ -68,6 +70,7 @@ def score_and_keep(
     scored = score_day(settings, engine, staged, bundle, day, version=version)
     before = run_before(store, policy, day)
     found = assess(policy, bundle, scored, before, business_model=settings.company.business_model, scope=scope)
+    held = hold_out(found, holding(settings, store), day)
     model = model_of(bundle, version or COLD_START)
     run = NewRun(
         as_of=day,
@@ -77,13 +80,23 @@ def score_and_keep(
         is_shadow=is_shadow,
         is_watch=scope == "watch",
     )
-    written = keep_run(store, found, model, run, targets or {})
+    written = keep_run(store, held.found, model, run, targets or {}, held.drawn)
     due = None if found.due is None else len(found.due)
-    return Kept(scored, written.run, written.is_new, found.alerts.told, due)
+    return Kept(scored, written.run, written.is_new, held.found.alerts.told, due)
 
 
-def keep_run(store: Store, found: Assessed, model: ModelVersion, run: NewRun, targets: Mapping[str, Target]) -> Written:
-    """Write a run and all that follows from it in one transaction; nothing of a run that is there already."""
+def keep_run(
+    store: Store,
+    found: Assessed,
+    model: ModelVersion,
+    run: NewRun,
+    targets: Mapping[str, Target],
+    drawn: Sequence[Drawn] = (),
+) -> Written:
+    """Write a run and all that follows from it in one transaction; nothing of a run that is there already.
+
+    `drawn` are the accounts that are drawn for or against the holdout in this run.
+    """
     with store.write() as db:
         latest = runs.latest(db)
         is_news = not run.is_shadow and (latest is None or latest.as_of <= run.as_of)
@@ -91,6 +104,7 @@ def keep_run(store: Store, found: Assessed, model: ModelVersion, run: NewRun, ta
         written = runs.write_run(db, run, found.rows)
         if written.is_new and is_news:
             alert_log.record(db, found.alerts)
+            holdouts.draw(db, drawn)
             _keep_signs(db, found, run.as_of)
             mirrored = [scored_event(row, run) for row in found.rows if found.is_due(row.account_id)]
             enqueue(db, [*_events(found), *mirrored], targets)

@@ -101,6 +101,8 @@ class ActionOut(Answer):
     due_at: Moment
     success_metric: str
     because: list[str]
+    held_out: bool = Field(False, description="drawn to be left alone, so that effects can be measured: do not act")
+    held_out_because: str | None = None
 
 
 class WarningOut(Answer):

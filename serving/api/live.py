@@ -14,6 +14,7 @@ from serving import policy as rules
 from serving.api.models import Live
 from serving.assess import completed
 from serving.bundle import Bundle
+from serving.holding import marked
 from serving.policy import Policy, Previous, Situation
 from serving.reasons import Reason, reasons
 from serving.score import Scores, score
@@ -28,7 +29,7 @@ class Known:
     """What is known of a row besides its features: all of a stored account for a what-if, else its id alone.
 
     `facts` are those that persons had told when the account was scored, so that a what-if differs from the stored score
-    by the changed inputs alone.
+    by the changed inputs alone; `held_out` is why no play may reach the account.
     """
 
     score: Score
@@ -37,6 +38,7 @@ class Known:
     data_as_of: dict[str, datetime | None] | None = None
     value_rank: float | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+    held_out: str | None = None
 
 
 def score_rows(
@@ -146,7 +148,8 @@ def _assessed(
         data_as_of={c: moment for c, moment in (known.data_as_of or {}).items() if moment is not None},
     )
     warnings = rules.warning_signs(policy, situation)
-    return completed(policy, row, situation, warnings, None, values, list(usual))
+    found = completed(policy, row, situation, warnings, None, values, list(usual))
+    return marked(found, known.held_out) if known.held_out else found
 
 
 def _previous(known: Known) -> Previous | None:

@@ -12,6 +12,7 @@ from serving.api.context import Context
 from serving.api.live import Known
 from serving.api.models import Live
 from serving.api.problems import Problem
+from serving.holding import why_held
 from serving.store import accounts, runs
 from serving.store.runs import ModelVersion, Run
 from serving.store.scores import Score, Scored
@@ -113,6 +114,7 @@ def _what_if(live: Live, stored: Stored, found: Scored, row: WhatIf) -> Plan | R
         data_as_of=_data_as_of(found),
         value_rank=stored.ranks.get(row.external_id),
         facts=found.detail.get("facts") or {},
+        held_out=why_held(found),
     )
     return Plan("what_if", values, known, before)
 

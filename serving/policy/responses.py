@@ -20,7 +20,8 @@ class Action:
 
     `owner` is a role. `due_at` is `as_of` of the situation plus `due_in_hours`; naive UTC. `because` says what asked
     for it, most urgent first. `key` is the same on every run, so a store keeps the deadline of an action that is
-    still open instead of moving it on.
+    still open instead of moving it on. `held_out`: the account was drawn to be left alone, and the play is what would
+    be done else.
     """
 
     key: str
@@ -32,6 +33,8 @@ class Action:
     due_at: datetime
     success_metric: str
     because: tuple[str, ...]
+    held_out: bool = False
+    held_out_because: str | None = None
 
 
 def actions(

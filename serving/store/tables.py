@@ -287,7 +287,18 @@ holdouts = Table(
     Column("arm", String, nullable=False),
     Column("drawn_at", Moment, nullable=False),
     Column("share", Number, nullable=False),
+    Column("released_at", Moment),
+    Column("released_by", String),
+    Column("note", Text),
     CheckConstraint("arm IN ('treated', 'holdout')", name="holdouts_arm"),
+)
+
+holdout_seed = Table(
+    "holdout_seed",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seed", String, nullable=False),
+    Column("made_at", Moment, nullable=False),
 )
 
 checks = Table(

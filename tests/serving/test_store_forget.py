@@ -59,7 +59,9 @@ def fill(store, account_id):
             )
         )
         about = {"account_id": account_id}
-        db.execute(tables.holdouts.insert().values(**about, arm="holdout", drawn_at=NOW, share=0.1))
+        drawn = {"arm": "holdout", "drawn_at": NOW, "share": 0.1}
+        db.execute(tables.holdouts.insert().values(**about, **drawn))
+        db.execute(tables.holdouts.insert().values(account_id=uuid4().hex, **drawn, note=told))
         db.execute(tables.checks.insert().values(**about, item="x", at=NOW, by="k", is_done=True))
         said = {"account_id": "neighbour", "item": "x", "at": NOW, "by": "k", "is_done": True, "note": told}
         db.execute(tables.checks.insert().values(said))
@@ -126,7 +128,7 @@ def mentions(store, account_id):
     return {name for name, rows in everything(store).items() for row in rows if any(account_id in text for text in row)}
 
 
-HOLDERS = {*tables.metadata.tables} - {"model_versions", "runs", "run_tiers", "api_keys"}
+HOLDERS = {*tables.metadata.tables} - {"model_versions", "runs", "run_tiers", "api_keys", "holdout_seed"}
 
 
 def test_every_table_that_could_name_an_account_is_in_the_test(store):
@@ -157,7 +159,7 @@ def test_a_forgotten_account_stands_nowhere_and_others_lost_nothing(store):
         "deliveries": 1,
         "delivery_attempts": 2,
         "facts": 2,
-        "holdouts": 1,
+        "holdouts": 2,
         "idempotency": 4,
         "interventions": 2,
         "jobs": 5,
