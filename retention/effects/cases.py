@@ -1,13 +1,15 @@
 """Cases: one a play episode of an account, with what was known before it and what became of the account.
 
-    play_cases(account_id, at, play, owner, driver, arm, is_treated, plays, cost_cents, unpriced, closes_at,
-               is_customer, is_closed, lost_at, is_saved, yearly_cents, as_of, segment, tier, risk_level, stays)
+    play_cases(account_id, begun_at, play, owner, driver, arm, is_treated, plays, kinds, cost_cents, unpriced,
+               closes_at, is_customer, is_closed, lost_at, is_saved, yearly_cents, as_of, segment, tier,
+               risk_level, stays)
 
 A case begins with an account's first play, carried out or held out; plays begun on the account within `outcome_days`
 of that belong to it, so an account is saved or lost once in a window, and its windows do not overlap. `arm` is what
 was drawn: holdout where the play was recorded as held out or Keepwell had drawn the account before. `is_treated` is
-what was done. An account is saved that is not lost, for whatever reason, in (at, at + outcome_days]. A case is closed
-when everything about that window is known. `stays` is the chance to stay that the last score before gave.
+what was done; `kinds` counts the different plays of a case. An account is saved that is not lost, for whatever
+reason, in (begun_at, begun_at + outcome_days]. A case is closed when everything about that window is
+known. `stays` is the chance to stay that the last score before gave.
 """
 
 from collections.abc import Iterator
@@ -24,13 +26,14 @@ WHOLE = pa.int64()
 EPISODES = pa.schema(
     {
         "account_id": TEXT,
-        "at": MOMENT,
+        "begun_at": MOMENT,
         "play": TEXT,
         "owner": TEXT,
         "driver": TEXT,
         "arm": TEXT,
         "is_treated": FLAG,
         "plays": WHOLE,
+        "kinds": WHOLE,
         "cost_cents": WHOLE,
         "unpriced": WHOLE,
     }
@@ -42,8 +45,8 @@ SPEND_DAYS = 84
 def make(inputs: Inputs) -> None:
     """Make the table `play_cases` of all plays that are known."""
     plays = inputs.rows(
-        """SELECT account_id, at, play, owner, driver, arm, cost_cents FROM known_interventions
-           ORDER BY account_id, at, play, arm, owner, driver, cost_cents"""
+        """SELECT r.account_id, r.at, r.play, r.owner, r.driver, r.arm, r.cost_cents FROM known_interventions r
+           ORDER BY r.account_id, r.at, r.play, r.arm, r.owner, r.driver, r.cost_cents"""
     )
     length = timedelta(days=inputs.house.programme.outcome_days)
     inputs.engine.register("_episodes", pa.Table.from_pylist(list(_episodes(plays, length)), schema=EPISODES))
@@ -62,11 +65,11 @@ def follow(inputs: Inputs, begun: str, name: str) -> None:
                    POWER(1 - s.churn_probability, {stays}) AS stays,
                    c.is_customer AND c.closes_at <= {settled_until(inputs)} AS is_closed, c.lost_at IS NULL AS is_saved
             FROM _dated c
-            LEFT JOIN ({_worth(inputs)}) v USING (account_id, at)
+            LEFT JOIN ({_worth(inputs)}) v USING (account_id, begun_at)
             LEFT JOIN (SELECT account_id, MAX(segment) AS segment FROM known_accounts GROUP BY account_id) a
                  USING (account_id)
-            ASOF LEFT JOIN score_history s ON c.account_id = s.account_id AND c.at >= s.as_of
-            ORDER BY c.account_id, c.at""",
+            ASOF LEFT JOIN score_history s ON c.account_id = s.account_id AND c.begun_at >= s.as_of
+            ORDER BY c.account_id, c.begun_at""",
     )
 
 
@@ -95,13 +98,14 @@ def _episode(account: str, plays: list[tuple[Any, ...]]) -> dict[str, Any]:
     known = [row[6] for row in plays if row[6] is not None]
     return {
         "account_id": account,
-        "at": at,
+        "begun_at": at,
         "play": play,
         "owner": owner,
         "driver": driver,
         "arm": arm,
         "is_treated": bool(done),
         "plays": len(plays),
+        "kinds": len({row[2] for row in plays}),
         "cost_cents": sum(known) if known else None,
         "unpriced": sum(row[6] is None for row in done),
     }
@@ -111,40 +115,41 @@ def _drawn(episodes: str) -> str:
     """Episodes with the arm that Keepwell had drawn before them, where it had."""
     return f"""SELECT e.* REPLACE (CASE WHEN h.account_id IS NULL THEN e.arm ELSE 'holdout' END AS arm)
                FROM {episodes} e LEFT JOIN holdout_history h
-                    ON h.account_id = e.account_id AND h.arm = 'holdout' AND h.at <= e.at"""
+                    ON h.account_id = e.account_id AND h.arm = 'holdout' AND h.at <= e.begun_at"""
 
 
 def _dated(begun: str, days: int) -> str:
     """When each case closes, whether the account was a customer then, and when it was lost within the window."""
-    closes = f"c.at + INTERVAL {days} DAY"
+    closes = f"c.begun_at + INTERVAL {days} DAY"
     return f"""
         SELECT c.*, {closes} AS closes_at, l.lost_at,
-               EXISTS (SELECT 1 FROM customer_spans s WHERE s.account_id = c.account_id AND s.began_at <= c.at
-                       AND (s.ended_at IS NULL OR s.ended_at > c.at)) AS is_customer
+               EXISTS (SELECT 1 FROM customer_spans s WHERE s.account_id = c.account_id AND s.began_at <= c.begun_at
+                       AND (s.ended_at IS NULL OR s.ended_at > c.begun_at)) AS is_customer
         FROM {begun} c
-        LEFT JOIN (SELECT c.account_id, c.at, MIN(e.at) AS lost_at FROM {begun} c JOIN churn_events e
-                   ON e.account_id = c.account_id AND e.at > c.at AND e.at <= {closes} GROUP BY ALL) l
-             USING (account_id, at)"""
+        LEFT JOIN (SELECT c.account_id, c.begun_at, MIN(e.at) AS lost_at FROM {begun} c JOIN churn_events e
+                   ON e.account_id = c.account_id AND e.at > c.begun_at AND e.at <= {closes} GROUP BY ALL) l
+             USING (account_id, begun_at)"""
 
 
 def _worth(inputs: Inputs) -> str:
     """A year's money of each case's account as it was then: running terms, else spending, else invoices."""
-    since = f"c.at - INTERVAL {SPEND_DAYS} DAY"
+    since = f"c.begun_at - INTERVAL {SPEND_DAYS} DAY"
     found = []
     if inputs.has("subscriptions", "mrr"):
         found.append(
-            """SELECT c.account_id, c.at, 12 * SUM(t.mrr_cents) AS cents FROM _dated c JOIN known_subscriptions t
-               ON t.account_id = c.account_id AND t.started_at <= c.at AND (t.ended_at IS NULL OR t.ended_at > c.at)
+            """SELECT c.account_id, c.begun_at, 12 * SUM(t.mrr_cents) AS cents FROM _dated c JOIN known_subscriptions t
+               ON t.account_id = c.account_id AND t.started_at <= c.begun_at
+               AND (t.ended_at IS NULL OR t.ended_at > c.begun_at)
                GROUP BY ALL"""
         )
     for source, money in (("usage", "value"), ("invoices", "amount")):
         if inputs.has(source, money):
             found.append(
-                f"""SELECT c.account_id, c.at, SUM(t.{money}_cents) * 365 / {SPEND_DAYS} AS cents
+                f"""SELECT c.account_id, c.begun_at, SUM(t.{money}_cents) * 365 / {SPEND_DAYS} AS cents
                     FROM _dated c JOIN known_{source} t
-                    ON t.account_id = c.account_id AND t.at >= {since} AND t.at < c.at GROUP BY ALL"""
+                    ON t.account_id = c.account_id AND t.at >= {since} AND t.at < c.begun_at GROUP BY ALL"""
             )
     ranked = " UNION ALL ".join(f"SELECT *, {rank} AS rank FROM ({query})" for rank, query in enumerate(found))
-    ranked = ranked or "SELECT account_id, at, CAST(NULL AS DOUBLE) AS cents, 0 AS rank FROM _dated"
-    return f"""SELECT account_id, at, ARG_MIN(cents, rank) FILTER (cents IS NOT NULL) AS yearly_cents
-               FROM ({ranked}) GROUP BY account_id, at"""
+    ranked = ranked or "SELECT account_id, begun_at, CAST(NULL AS DOUBLE) AS cents, 0 AS rank FROM _dated"
+    return f"""SELECT account_id, begun_at, ARG_MIN(cents, rank) FILTER (cents IS NOT NULL) AS yearly_cents
+               FROM ({ranked}) GROUP BY account_id, begun_at"""

@@ -109,6 +109,20 @@ def share_saved(cases: Cases, weight: Array) -> Figure:
     return Figure(value, n, value - half, value + half)
 
 
+def mean_of(account: NDArray[np.int64], values: Array) -> Figure:
+    """A mean of values of cases, with the interval of its clustered standard error."""
+    n = len(values)
+    if not n:
+        return Figure(None, 0)
+    centre = float(values.mean())
+    sums = np.bincount(np.unique(account, return_inverse=True)[1], weights=values - centre)
+    g = len(sums)
+    if g < 2:
+        return Figure(centre, n)
+    half = float(student.ppf(0.975, g - 1)) * sqrt(float((sums**2).sum()) * g / (g - 1)) / n
+    return Figure(centre, n, centre - half, centre + half)
+
+
 def scaled(figure: Figure, factor: float, shift: float = 0.0) -> Figure:
     """A figure times a factor, plus a shift, with its interval."""
     if figure.value is None:

@@ -150,7 +150,7 @@ def measure(inputs: Inputs) -> Measured:
     if compared is None and rules.natural_save_rate is not None:
         basis = "assumed"
     cost, unpriced, months = inputs.rows(
-        """SELECT COALESCE(SUM(cost_cents), 0) / 100, SUM(unpriced), COUNT(DISTINCT DATE_TRUNC('month', at))
+        """SELECT COALESCE(SUM(cost_cents), 0) / 100, SUM(unpriced), COUNT(DISTINCT DATE_TRUNC('month', begun_at))
            FROM play_cases WHERE is_closed AND is_treated"""
     )[0]
     return Measured(
@@ -168,7 +168,7 @@ def measure(inputs: Inputs) -> Measured:
 
 def closed(inputs: Inputs, name: str) -> Table:
     """The closed cases of a table; an account whose value is not known counts with the mean of the others."""
-    rows = inputs.engine.query(f"SELECT * FROM {name} WHERE is_closed ORDER BY account_id, at")
+    rows = inputs.engine.query(f"SELECT * FROM {name} WHERE is_closed ORDER BY account_id, begun_at")
     names = rows["account_id"].to_numpy(zero_copy_only=False)
     worth = rows["yearly_cents"].cast("float64").to_numpy(zero_copy_only=False) / 100
     worth = worth * inputs.house.money.gross_margin * inputs.house.programme.saved_years
@@ -195,10 +195,11 @@ def _compared(inputs: Inputs, table: Table) -> tuple[Table | None, Basis]:
     days = inputs.house.programme.outcome_days
     inputs.engine.create(
         "_offered",
-        f"""SELECT h.account_id, h.at, h.arm, MIN(c.at) IS NOT NULL AS is_treated, ARG_MIN(c.play, c.at) AS play,
-                   ARG_MIN(c.owner, c.at) AS owner, ARG_MIN(c.driver, c.at) AS driver
+        f"""SELECT h.account_id, h.at AS begun_at, h.arm, MIN(c.begun_at) IS NOT NULL AS is_treated,
+                   ARG_MIN(c.play, c.begun_at) AS play,
+                   ARG_MIN(c.owner, c.begun_at) AS owner, ARG_MIN(c.driver, c.begun_at) AS driver
             FROM holdout_history h LEFT JOIN play_cases c ON c.account_id = h.account_id AND c.is_treated
-                 AND c.at >= h.at AND c.at < h.at + INTERVAL {days} DAY
+                 AND c.begun_at >= h.at AND c.begun_at < h.at + INTERVAL {days} DAY
             GROUP BY h.account_id, h.at, h.arm""",
     )
     follow(inputs, "_offered", "drawn_cases")
