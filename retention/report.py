@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from retention import capacity, health, reasons, voice
 from retention.blocks import Chapter, Report
+from retention.effects.chapter import chapter as effects
 from retention.inputs import Inputs
 from retention.journey import chapter as journey
 from retention.metrics import METRICS
@@ -15,6 +16,7 @@ CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = (
     ("voice", voice.chapter),
     ("journey", journey.chapter),
     ("reasons", reasons.chapter),
+    ("effects", effects),
     ("plan", capacity.chapter),
 )
 """The chapters in the order in which a reader wants them: name for the progress bar, and what makes it."""
