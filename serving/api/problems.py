@@ -38,6 +38,7 @@ KINDS: Mapping[str, Kind] = {
     "in-progress": Kind(409, "The same request is being worked on"),
     "not-done": Kind(409, "The job has no result yet"),
     "ended": Kind(409, "The job has ended already"),
+    "not-open": Kind(409, "The decision record does not take that"),
     "not-in-policy": Kind(409, "The policy in force has no such thing"),
     "too-large": Kind(413, "The body is too large"),
     "not-json": Kind(415, "The body must be application/json"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Route
 
-from serving.pages import account, assets, export, forms, login, model, portfolio, retention
+from serving.pages import account, assets, export, forms, login, model, portfolio, records, retention
 from serving.pages.door import open_page, page
 
 
@@ -22,6 +22,10 @@ def routes() -> Sequence[BaseRoute]:
         page("/retention", retention.show),
         page("/retention/{chapter}", retention.show),
         page("/retention/{chapter}/{block}.csv", retention.export),
+        page("/records", records.show_all),
+        page("/records/{record_id}", records.show),
+        page("/records/{record_id}/markdown", records.download),
+        page("/records/{record_id}/reviews", records.review, permission="decide", method="POST"),
         page("/model", model.show),
         Route("/assets/{name}", assets.serve, name="GET /assets/{name}"),
     ]
