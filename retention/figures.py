@@ -10,6 +10,8 @@ Array = NDArray[np.float64]
 Z95 = 1.959963984540054
 FEW = 5
 """Shares of fewer cases than this are not told: they would name accounts rather than measure anything."""
+MANY = 500
+"""Beyond so many cases a ratio's interval is computed, not drawn."""
 WIDE, NARROW = 0.5, 0.2
 """Half-width of the interval against the value: from WIDE on confidence is low, up to NARROW high."""
 
@@ -83,12 +85,35 @@ def median(values: Array) -> Figure:
 
 
 def ratio(top: Array, bottom: Array, *, draws: int = 1000, seed: int = 0) -> Figure:
-    """Sum over sum, with the percentile interval of a bootstrap over the cases (one entry of each array a case)."""
+    """Sum over sum, with an interval over the cases (one entry of each array a case).
+
+    Up to MANY cases it is the percentile interval of a bootstrap; beyond, that of the linearised ratio (Cochran 1977,
+    section 6), which the bootstrap comes to.
+    """
     n, whole = len(bottom), float(bottom.sum())
     if not n or whole == 0:
         return Figure(None, n)
+    value = float(top.sum()) / whole
+    if n > MANY:
+        half = Z95 * float(np.sqrt(np.square(top - value * bottom).sum())) / abs(whole)
+        return Figure(value, n, value - half, value + half)
     picked = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
     below = picked @ bottom
     drawn = (picked @ top)[below != 0] / below[below != 0]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Figure(float(top.sum()) / whole, n, float(low), float(high))
+    return Figure(value, n, float(low), float(high))
+
+
+def difference(a: Figure, b: Figure) -> Figure:
+    """What a is above b, for two figures of different cases; n is that of a.
+
+    The interval squares and adds the two half-widths (Newcombe 1998; Zou and Donner 2008 for any figures).
+    """
+    if a.value is None or b.value is None:
+        return Figure(None, a.n)
+    gap, n = a.value - b.value, a.n
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return Figure(gap, n)
+    low = gap - sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
+    high = gap + sqrt((a.high - a.value) ** 2 + (b.value - b.low) ** 2)
+    return Figure(gap, n, low, high)

@@ -42,7 +42,11 @@ METRICS = {
     metric.name: metric
     for metric in (
         _metric(
-            "logo_churn", "Logo churn", "share", "down", "customers lost in the period / customers at its beginning"
+            "logo_churn",
+            "Logo churn",
+            "share",
+            "down",
+            "customers of the period's beginning lost in it / customers of its beginning",
         ),
         _metric(
             "revenue_churn",
@@ -92,6 +96,52 @@ METRICS = {
             "value_at_risk", "Value at risk", "money", "down", "sum of churn probability x yearly value over the book"
         ),
         _metric("open_tickets", "Support backlog", "count", "down", "tickets open at the moment"),
+        _metric(
+            "retention_rate",
+            "Customer retention rate",
+            "share",
+            "up",
+            "customers of the period's beginning not lost in it / customers of its beginning",
+        ),
+        _metric(
+            "monthly_churn", "Churn a month", "share", "down", "losses / months at whose beginning one was a customer"
+        ),
+        _metric(
+            "repeat_rate", "Repeat purchase rate", "share", "up", "customers with a second order or term / customers"
+        ),
+        _metric("detractors", "Detractors", "share", "down", "NPS answers of 0-6 / NPS answers, of 364 days"),
+        _metric(
+            "activation_rate",
+            "Activation rate",
+            "share",
+            "up",
+            "new customers who reached the path's activation milestone within its days / new customers",
+        ),
+        _metric(
+            "time_to_value", "Time to value", "days", "down", "median days from the beginning to the path's first value"
+        ),
+        _metric(
+            "onboarding_completion",
+            "Onboarding completion rate",
+            "share",
+            "up",
+            "new customers who reached all steps of the path within the longest step's days / new customers",
+        ),
+        _metric(
+            "bounce_rate",
+            "Bounce after signup",
+            "share",
+            "down",
+            "new customers without a second day within 30 / new customers",
+        ),
+        _metric("referral_rate", "Referral rate", "share", "up", "customers who referred one who came / customers"),
+        _metric(
+            "viral_coefficient", "Viral coefficient", "number", "up", "new customers referred by a customer / customers"
+        ),
+        _metric("referred_customers", "Referred customers", "count", "up", "new customers that somebody referred"),
+        _metric(
+            "cost_per_referred", "Cost per referred customer", "money", "down", "cost of rewards / referred customers"
+        ),
         _metric(
             "preventable_churn",
             "Preventable churn",

@@ -7,11 +7,13 @@ from retention.blocks import Chapter, Report
 from retention.effects.chapter import chapter as effects
 from retention.inputs import Inputs
 from retention.journey import chapter as journey
+from retention.ledger.chapter import chapter as ledger
 from retention.metrics import METRICS
 
 Tell = Callable[[str, int, int], None]
 
 CHAPTERS: tuple[tuple[str, Callable[[Inputs], Chapter]], ...] = (
+    ("what happened", ledger),
     ("health", health.chapter),
     ("voice", voice.chapter),
     ("journey", journey.chapter),
