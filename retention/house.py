@@ -177,10 +177,14 @@ class Assumed(Section):
 
 
 class Care(Section):
-    """What a play takes and prevents: `hours` of the owner's time, `cost` besides, `effect` as a share of churn."""
+    """What a play takes and prevents: `hours` of the owner's time, `cost` besides, `effect` as a share of churn.
+
+    `recorded_as` are other names under which the company's own table of plays has it.
+    """
 
     levels: tuple[Level, ...] = Field(min_length=1)
     drivers: tuple[str, ...] = ()
+    recorded_as: tuple[str, ...] = ()
     hours: float = Field(gt=0)
     cost: float = Field(0.0, ge=0)
     effect: Assumed

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from retention.blocks import Block, Chapter, Column, Value, rows
-from retention.capacity import tables
+from retention.capacity import measured, tables
 from retention.capacity.candidates import find
 from retention.capacity.choices import Choice, effect_of
 from retention.capacity.compare import total
 from retention.capacity.plan import Plan, plan
-from retention.figures import Figure
+from retention.figures import UNKNOWN, Figure
 from retention.inputs import Inputs
 
 ID, TITLE = "plan", "The plan: whose hours go to which accounts"
@@ -21,16 +21,16 @@ def chapter(inputs: Inputs, effects: Mapping[str, Figure] | None = None, hours: 
 
     Args:
         inputs: the company and its kept runs.
-        effects: measured effects by play; None or a play that is missing: as the house assumes.
+        effects: measured effects by play, None to measure them; of a play that is missing the house's is assumed.
         hours: of every owner in the planning time; None for the house's.
     """
     found = find(inputs)
     if not found.candidates:
         reasons = [f"the plan: {n} accounts {reason}" for reason, n in found.left_out.items()]
         return Chapter(id=ID, title=TITLE, blocks=(), not_measured=tuple(reasons) or (NO_SCORES,))
-    made = plan(found.candidates, inputs.house, effects or {}, hours)
+    known = measured.effects(inputs) if effects is None else effects
+    made = plan(found.candidates, inputs.house, known, hours)
     notes = tuple(f"{n:,} accounts get no hours: {reason}." for reason, n in found.left_out.items())
-    measured = _effects(inputs, effects or {})
     return Chapter(
         id=ID,
         title=TITLE,
@@ -39,7 +39,7 @@ def chapter(inputs: Inputs, effects: Mapping[str, Figure] | None = None, hours: 
             tables.stakes(made),
             tables.load(made, inputs),
             tables.hours(made, inputs),
-            measured,
+            _effects(inputs, known),
             _accounts(made),
         ),
     )
@@ -49,17 +49,20 @@ def _effects(inputs: Inputs, effects: Mapping[str, Figure]) -> Block:
     told = []
     for name, care in inputs.house.plays.items():
         effect, is_measured = effect_of(name, care, effects)
-        told.append((name, effect, "measured" if is_measured else "assumed", care.hours, care.cost))
+        basis = "measured" if is_measured else "assumed"
+        told.append((name, effect, basis, effects.get(name, UNKNOWN), care.hours, care.cost))
     return Block(
         id="plays",
         title="What the plan takes for granted of each play",
         systems=("X12", "G10"),
         says="The share of an account's churn that a play prevents: measured against a holdout where there is one, "
-        "else assumed in retention.toml, with the range assumed.",
+        "else assumed in retention.toml, with the range assumed. A measurement stands once its interval is no wider than "
+        "that range.",
         columns=(
             Column("play", "Play"),
             Column("effect", "Prevents", "share", has_interval=True),
             Column("basis", "Basis"),
+            Column("measured", "Measured so far", "share", has_interval=True),
             Column("hours", "Hours", "number"),
             Column("cost", "Cost", "money"),
         ),

@@ -53,7 +53,7 @@ def choices(candidates: list[Candidate], house: House, effects: Mapping[str, Fig
     Args:
         candidates: accounts whose churn is preventable and that no holdout keeps from plays.
         house: hours, cost and assumed effect of every play.
-        effects: measured effects by play; they stand before the assumed ones.
+        effects: measured effects by play; those that are tight enough stand before the assumed ones.
     """
     priced = {name: _priced(name, care, house.capacity, effects) for name, care in house.plays.items()}
     for one in candidates:
@@ -77,11 +77,16 @@ def choices(candidates: list[Candidate], house: House, effects: Mapping[str, Fig
 
 
 def effect_of(name: str, care: Care, effects: Mapping[str, Figure]) -> tuple[Figure, bool]:
-    """A play's effect, and whether it was measured; else it is the one that the house assumes."""
-    found = effects.get(name)
-    if found is not None and found.value is not None:
-        return found, True
-    return Figure(care.effect.base, None, care.effect.low, care.effect.high), False
+    """A play's effect, and whether it is the measured one.
+
+    A measurement stands when its interval is no wider than the range that the house assumes: a few cases do not throw
+    over what is thought of a play (systems X12).
+    """
+    found, assumed = effects.get(name), Figure(care.effect.base, None, care.effect.low, care.effect.high)
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return assumed, False
+    is_tight = found.high - found.low <= care.effect.high - care.effect.low
+    return (found, True) if is_tight else (assumed, False)
 
 
 def _priced(name: str, care: Care, capacity: Capacity, effects: Mapping[str, Figure]) -> tuple[float, Figure]:
