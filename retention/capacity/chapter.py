@@ -56,8 +56,7 @@ def _effects(inputs: Inputs, effects: Mapping[str, Figure]) -> Block:
         title="What the plan takes for granted of each play",
         systems=("X12", "G10"),
         says="The share of an account's churn that a play prevents: measured against a holdout where there is one, "
-        "else assumed in retention.toml, with the range assumed. A measurement stands once its interval is no wider than "
-        "that range.",
+        "else assumed in retention.toml, with its range. A measurement stands once its interval is no wider than that.",
         columns=(
             Column("play", "Play"),
             Column("effect", "Prevents", "share", has_interval=True),
