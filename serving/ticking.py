@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from retention.journey.phases import Tick
+from retention.journey.checklist import Tick
 from retention.journey.ways import Phase
 from serving.errors import ServingError
 from serving.store import checks

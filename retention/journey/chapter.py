@@ -6,8 +6,10 @@ from retention.inputs import Inputs
 from retention.journey import (
     activity,
     advocates,
+    checklist,
     cohorts,
     expansion,
+    low_use,
     onboarding,
     path,
     phases,
@@ -16,16 +18,17 @@ from retention.journey import (
     stages,
     touches,
     triggers,
+    way,
 )
 from retention.journey.book import Book, look
-from retention.journey.path import Way
-from retention.journey.phases import Checklist
+from retention.journey.checklist import Checklist
+from retention.journey.way import Way
 
 
 def chapter(inputs: Inputs) -> Chapter:
     """Stages, path to value, checklists, renewals, expansion, advocates, and what is due."""
     book = look(inputs)
-    found, lists = path.ways(book), phases.checklists(book)
+    found, lists = way.ways(book), checklist.checklists(book)
     blocks = [
         stages.stages(book),
         *_path(book, found),
@@ -69,7 +72,7 @@ def _activity(book: Book) -> list[Block]:
     told = [activity.inactivity(book, silences), triggers.triggers(book, silences)]
     if book.inputs.rows("SELECT 1 FROM score_history LIMIT 1"):
         told += [activity.alerts(book), activity.silent(book)]
-    return [*told, activity.low_lines(book), activity.low_use(book)]
+    return [*told, low_use.low_lines(book), low_use.low_use(book)]
 
 
 def _checklists(book: Book, lists: dict[str, list[Checklist]]) -> list[Block]:

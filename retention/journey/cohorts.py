@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from retention.blocks import Block, Chart, Column, rows
 from retention.figures import Figure, share
 from retention.journey.book import Book
-from retention.journey.path import Way
+from retention.journey.way import Way
 
 WEEKS, AFTER = 26, (1, 4, 8)
 Uses = dict[str, set[int]]
@@ -29,7 +29,7 @@ def review(book: Book, found: Sequence[Way]) -> Block:
         if first is not None:
             before.append(first)
     return Block(
-        id="cohort_review",
+        id="weekly_cohorts",
         title="Weekly cohort review",
         systems=("C3", "L10"),
         says="New customers by the week they began: the share that came in the first, fourth and eighth week after it "

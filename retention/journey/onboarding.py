@@ -6,8 +6,8 @@ from retention.blocks import Block, Column, rows
 from retention.figures import share
 from retention.journey.book import Book, Customer
 from retention.journey.cells import ACCOUNT, OWNER, SEGMENT
-from retention.journey.path import Way
-from retention.journey.phases import Checklist
+from retention.journey.checklist import Checklist
+from retention.journey.way import Way
 
 FIRST_DAYS, YEAR = 90, 365
 

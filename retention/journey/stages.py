@@ -6,11 +6,11 @@ from retention.blocks import Block, Chart, Column, Value, rows
 from retention.figures import Figure, share
 from retention.journey.book import Book, Customer
 from retention.journey.cells import ACCOUNT, OWNER, SEGMENT
+from retention.journey.checklist import Checklist
 from retention.journey.expansion import Intent, gate, intents, signals
-from retention.journey.path import current_step
-from retention.journey.phases import Checklist
 from retention.journey.renewals import window
 from retention.journey.touches import due_at
+from retention.journey.way import current_step
 
 
 def stages(book: Book) -> Block:

@@ -7,11 +7,11 @@ from typing import Any
 
 from retention.inputs import Inputs
 from retention.journey.book import Book, Customer, look
+from retention.journey.checklist import Check, Checklist, Tick, Ticks, checklist, open_phases, ticks
 from retention.journey.expansion import gate, intents, signals
-from retention.journey.path import current_step
-from retention.journey.phases import Check, Checklist, Tick, Ticks, checklist, open_phases, ticks
 from retention.journey.renewals import hidden_risks, window
 from retention.journey.touches import due_at
+from retention.journey.way import current_step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from retention.blocks import Block, Column, rows
 from retention.journey.book import Book, Customer
 from retention.journey.cells import ACCOUNT, OWNER, SEGMENT
-from retention.journey.phases import open_phases
+from retention.journey.checklist import open_phases
 
 
 def every_days(book: Book, one: Customer) -> tuple[float, str] | None:

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from retention.journey.activity import alerts, inactivity, low_lines, low_use, silent, thresholds
+from retention.journey.activity import alerts, inactivity, silent, thresholds
 from retention.journey.chapter import chapter
+from retention.journey.low_use import low_lines, low_use
 from retention.journey.triggers import rewards, triggers
 
 
@@ -17,12 +18,13 @@ def _runs(days, *accounts):
 def test_latency_is_from_the_crossing_to_the_first_run_at_which_the_warning_stood(looked, term, uses):
     book = looked(
         "2024-12-31",
-        subscriptions=[term(a, "2024-06-01") for a in ("silent", "back", "busy", "early")],
+        subscriptions=[term(a, "2024-06-01") for a in ("silent", "back", "busy", "early", "late")],
         usage=[
             *uses("silent", ["2024-12-05"]),  # crossed on 12-19, seen by the run of 12-22
             *uses("back", ["2024-12-02", "2024-12-18"]),  # crossed on 12-16, back before the run
             *uses("busy", ["2024-12-10", "2024-12-20", "2024-12-30"]),
             *uses("early", ["2024-11-01"]),  # crossed before the first run
+            *uses("late", ["2024-12-16"]),  # crossed on 12-30, after the last run
         ],
         kept={
             "score_history": _runs(["2024-12-08", "2024-12-15", "2024-12-22", "2024-12-29"], "silent", "back"),
@@ -37,7 +39,7 @@ def test_latency_is_from_the_crossing_to_the_first_run_at_which_the_warning_stoo
     row = alerts(book).as_dicts()[0]
     assert (row["crossed"], row["raised"].value, row["median_days"].value, row["worst_days"]) == (2, 0.5, 3, 3)
     told = [(r["account_id"], f"{r['crossed_at']:%m-%d}", r["latency_days"]) for r in silent(book).as_dicts()]
-    assert told == [("silent", "12-19", 3)]
+    assert told == [("silent", "12-19", 3), ("late", "12-30", None)]
 
 
 @pytest.mark.system("P4")

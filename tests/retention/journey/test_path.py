@@ -4,7 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from retention.journey.path import milestones, steps, stuck, threshold, time_to_value, ways
+from retention.journey.path import milestones, steps, stuck, time_to_value
+from retention.journey.way import threshold, ways
 
 DAYS = [f"2024-03-{day:02d}" for day in range(1, 31)]
 

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from retention.journey import advocates
+from retention.journey.checklist import checklists
 from retention.journey.cohorts import review
 from retention.journey.onboarding import evidence, first_days
-from retention.journey.path import ways
-from retention.journey.phases import checklists
 from retention.journey.relations import multithreading
 from retention.journey.touches import reviews, touches
+from retention.journey.way import ways
 
 
 def _meets(account, *days, kind="meeting"):

@@ -12,7 +12,8 @@ from features.sources import stage
 from retention import house
 from retention.inputs import open_inputs
 from retention.journey.book import Customer, look
-from retention.journey.phases import Tick, checklist, checklists, items, open_phases, overdue, phases, ticks
+from retention.journey.checklist import Tick, checklist, checklists, open_phases, ticks
+from retention.journey.phases import items, overdue, phases
 
 START = "2024-03-01"
 
