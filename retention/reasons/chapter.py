@@ -76,9 +76,17 @@ def _of_losses(
     by_kind, measured = kinds.with_and_without(inputs, recent, words)
     figures |= measured
     found = patterns.patterns(inputs, recent, words)
-    blocks = [by_kind, kinds.by_cause(inputs, recent, words), kinds.agreement(inputs, recent, words)]
-    blocks += [kinds.by_value(inputs, recent, words), kinds.by_layer(inputs, recent, words)]
-    blocks.append(patterns.systemic(inputs, found, words))
+    blocks = [by_kind, kinds.by_cause(inputs, recent, words)]
+    if any(loss.root for loss in recent):
+        blocks += [kinds.agreement(inputs, recent, words), kinds.by_layer(inputs, recent, words)]
+        blocks.append(patterns.systemic(inputs, found, words))
+    else:
+        missing.append(
+            "layers, patterns and agreement of causes: no loss has one; map `reason` in [sources.churns] or "
+            "`cancel_reason` in [sources.subscriptions]"
+        )
+    if by_value := kinds.by_value(inputs, recent, words):
+        blocks.append(by_value)
     if drift := patterns.drift(inputs, recent, words):
         blocks.append(drift[0])
         figures |= drift[1]

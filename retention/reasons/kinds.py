@@ -57,7 +57,7 @@ def with_and_without(inputs: Inputs, losses: Sequence[Loss], words: Vocabulary) 
         without = share(len(rest), len(held), fewest=fewest) if name != "all" else None
         lost = sum(loss.yearly_value or 0 for loss in these)
         told.append((name, len(these), churn, without, lost, lost / money if money else None))
-        if name == "preventable":
+        if name == "preventable" and any(loss.is_preventable(words) is not None for loss in losses):
             figures["preventable_churn"] = churn
     block = Block(
         id="kinds",
@@ -167,10 +167,12 @@ def by_chance(pairs: Sequence[tuple[str, str]]) -> float:
     return sum(sum(a == c for a, _ in pairs) * sum(b == c for _, b in pairs) for c in names) / n**2
 
 
-def by_value(inputs: Inputs, losses: Sequence[Loss], words: Vocabulary) -> Block:
-    """Losses by what they were worth and why they left (systems G1): a third of the losses in each size."""
+def by_value(inputs: Inputs, losses: Sequence[Loss], words: Vocabulary) -> Block | None:
+    """Losses by what they were worth and why they left (systems G1), in three parts; None where all are worth alike."""
     worth = [(loss.yearly_value, loss) for loss in losses if loss.yearly_value is not None]
     edges = np.quantile([value for value, _ in worth], [1 / 3, 2 / 3]) if worth else np.zeros(2)
+    if edges[0] == edges[1]:
+        return None
     sized = [(SIZES[int((edges < value).sum())], loss) for value, loss in worth]
     told = []
     for size in SIZES[::-1]:
@@ -184,8 +186,8 @@ def by_value(inputs: Inputs, losses: Sequence[Loss], words: Vocabulary) -> Block
         id="value_by_cause",
         title="Value and reason",
         systems=("G1",),
-        says=f"Losses of the last {inputs.house.reasons.period_days} days in three equal parts by what they were worth "
-        "a year, and within each part by root cause.",
+        says=f"Losses of the last {inputs.house.reasons.period_days} days in three parts of like size by what they "
+        "were worth a year, and within each part by root cause.",
         columns=(
             Column("size", "Value"),
             Column("cause", "Cause"),

@@ -38,8 +38,10 @@ def _thresholds(inputs: Inputs) -> list[Threshold]:
 def _spells(limit: str, moment: str) -> str:
     """Silences of each stint, its beginning (or that of the usage data) counting as a use.
 
-    A stint that ended before the data began has none. LEAST and GREATEST pass over what is not known.
+    A stint that ended before the data began has none, and what lies after their end is no silence. LEAST and GREATEST
+    pass over what is not known.
     """
+    until = f"LEAST({moment}, (SELECT MAX(r.at) FROM known_usage r))"
     began = "GREATEST(began_at, (SELECT MIN(r.at) FROM known_usage r))"
     return f"""
         SELECT u.account_id, a.segment, u.began_at, u.used_at, u.back_at, u.ended_at AS left_at,
@@ -51,7 +53,7 @@ def _spells(limit: str, moment: str) -> str:
                          AND r.at >= s.began_at AND (s.ended_at IS NULL OR r.at < s.ended_at)
                     UNION ALL SELECT account_id, began_at, ended_at, {began} FROM customer_spans) d) u
         LEFT JOIN known_accounts a ON a.account_id = u.account_id
-        WHERE since < LEAST(u.back_at, u.ended_at, {moment})"""
+        WHERE since < LEAST(u.back_at, u.ended_at, {until})"""
 
 
 def followed(inputs: Inputs, thresholds: list[Threshold]) -> Block:

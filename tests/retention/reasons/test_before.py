@@ -78,6 +78,13 @@ def test_silence_before_the_usage_data_begin_is_none(measured, stayer):
     assert inputs.rows("SELECT * FROM passive_spells") == []
 
 
+def test_silence_after_the_usage_data_end_is_none(measured, stayer):
+    terms, usage = [stayer("a"), stayer("b")], [row for a in "ab" for row in daily(a, "2024-01-01", "2024-08-01")]
+    inputs = measured("2025-01-01", toml=TOLD, rules=FEW, subscriptions=terms, usage=usage)
+    passive.make(inputs)
+    assert passive.now(inputs).rows == ()
+
+
 def contact(account, at, kind, known_at=None):
     return {"account_id": account, "at": at, "kind": kind, "known_at": known_at or at}
 

@@ -25,6 +25,10 @@ def test_where_silence_is_churn_there_is_no_passive_churn_before_it(measured):
     found = chapter(measured(toml='[churn]\nkind = "inactivity"\nhorizon_days = 28', usage=usage))
     assert any("silence is the churn itself" in line for line in found.not_measured)
     assert found.block("causes").column("cause") == ["not known"]
+    assert any(
+        line.startswith("layers, patterns and agreement of causes: no loss has one") for line in found.not_measured
+    )
+    assert found.figures == {}, "nobody knows whether any of it was preventable"
 
 
 def test_where_nobody_left_nothing_is_told_of_losses(measured, stayer):

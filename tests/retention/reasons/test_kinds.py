@@ -77,6 +77,15 @@ def test_layers_follow_the_companys_own_causes(book):
     assert [figure.value for figure in block.column("share")] == [0.5, 0.0, 0.25, 0.25]
 
 
+@pytest.mark.system("R22")
+def test_a_cause_whose_sub_causes_lie_in_several_layers_belongs_to_none(book):
+    inputs, _, words = book
+    told = [lost("a", "value", None), lost("b", "value.no_return", None)]
+    block = kinds.by_layer(inputs, told, words)
+    assert [figure.n for figure in block.column("share")] == [1, 1, 1, 1]
+    assert block.notes == ("1 of 2 losses have no cause that belongs to one layer.",)
+
+
 @pytest.mark.system("G1")
 def test_losses_are_split_by_value_and_reason(book):
     rows = [row[:3] for row in kinds.by_value(*book).rows]
