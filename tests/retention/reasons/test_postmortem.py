@@ -104,6 +104,22 @@ def test_a_person_says_what_it_really_was_and_the_newest_word_counts(made):
     assert "They do it in house now." in as_markdown(found)
 
 
+@pytest.mark.system("K1")
+def test_a_word_belongs_to_the_loss_before_it(measured, leaver):
+    terms = [leaver("a", "2024-03-01"), leaver("a", "2024-09-01", since="2024-05-01")]
+    said = {"account_id": "a", "by": "ann", "is_done": True}
+
+    def found(*days):
+        checks = [said | {"item": f"cause.{cause}", "at": day} for day, cause in days]
+        inputs = measured(toml=TOLD, subscriptions=terms, kept={"check_history": checks})
+        traces.make(inputs)
+        return [loss.found and loss.found.cause for loss in losses.read(inputs, Vocabulary(inputs.house.causes))]
+
+    assert found(("2024-02-01", "value")) == [None, None], "before any loss"
+    assert found(("2024-04-01", "value")) == ["value", None]
+    assert found(("2024-04-01", "value"), ("2024-10-01", "product")) == ["value", "product"]
+
+
 def test_who_did_not_leave_has_no_post_mortem(made):
     with pytest.raises(RetentionError, match="s was not lost by 2025-01-01"):
         made(account="s")
