@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from retention.ledger import movements
+from retention.ledger import movements, rates
+from retention.ledger.periods import look
 
 DAY, START = timedelta(days=1), datetime(2024, 1, 1)
 Row = dict[str, Any]
@@ -253,7 +254,7 @@ def draw_rows(rng: random.Random, account: str, known: int) -> tuple[list[Row], 
     return rows, told
 
 
-@pytest.mark.system("M3", "R1")
+@pytest.mark.system("M3", "R1", "R3", "R4", "R5")
 @MANY
 @given(seed=st.integers(0, 2**32))
 def test_a_thousand_companies_reconcile_to_the_cent(measured: Any, seed: int) -> None:
@@ -275,6 +276,7 @@ def test_a_thousand_companies_reconcile_to_the_cent(measured: Any, seed: int) ->
     _balances_are_those_of_the_walk(inputs, oracles)
     _every_row_adds_up(inputs, inputs.rows(f"SELECT account_id, month, {COLUMNS} FROM movements"))
     _a_period_is_its_months(inputs)
+    _retention_keeps_its_bounds(inputs)
 
 
 def _losses_are_those_of_the_walk(inputs: Any, oracles: dict[str, Oracle]) -> None:
@@ -320,6 +322,23 @@ def _a_period_is_its_months(inputs: Any) -> None:
     _rows_add_up(rows)
     chained = inputs.rows(f"SELECT SUM(end_cents - begin_cents) FROM movements WHERE month > DATE '{first:%Y-%m-%d}'")
     assert sum(row[8] - row[2] for row in rows) == chained[0][0]
+
+
+def _retention_keeps_its_bounds(inputs: Any) -> None:
+    """GRR never above 1 or NRR, equal to it where nothing expands; the segments' money is the book's."""
+    ledger = look(inputs)
+    assert ledger
+    for found in (ledger.accounts, *ledger.accounts.by_segment().values()):
+        kept = rates.revenue(found)
+        if kept["grr"].value is None:
+            continue
+        assert -1e-12 <= kept["grr"].value <= min(1.0, kept["nrr"].value) + 1e-12
+        assert kept["grr"].value + kept["revenue_churn"].value == pytest.approx(1)
+        held = found.customer | (found.begin > 0)
+        assert (kept["grr"].value == pytest.approx(kept["nrr"].value)) == (found.expansion[held].sum() == 0)
+    for name in ("begin", "new", "reactivation", "expansion", "contraction", "churn", "end"):
+        parts = [getattr(found, name).sum() for found in ledger.accounts.by_segment().values()]
+        assert sum(parts) == pytest.approx(getattr(ledger.accounts, name).sum(), abs=1e-6)
 
 
 def _rows_add_up(rows: list[tuple[Any, ...]]) -> None:
