@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from features.config import load
-from training.commands.shared import DEFAULT, Config, Json, Newest, err, now, out, progress, show
+from training.commands.shared import DEFAULT, Config, Json, Newest, err, out, progress, show
 
 app = typer.Typer()
 
@@ -32,7 +32,7 @@ def measure(
     if keep:
         if keep_report(settings, found):
             err.print(f"Kept the report as of {found.as_of:%Y-%m-%d}.")
-        for record in watch_now(settings, now()):
+        for record in watch_now(settings, found.as_of):
             err.print(said(record), markup=False)
     if chapter is None:
         show(as_json, found.as_json(), lambda: block_tables.report(found) if everything else overview(found))
