@@ -56,7 +56,7 @@ def rate(cases: Cases, *, fewest: int = 1) -> Figure:
     if n < max(fewest, 1):
         return Figure(None, n)
     p = float(cases.is_saved.mean())
-    found = _variance(cases.account, cases.is_saved.astype(float), np.ones(n), p)
+    found = _clustered(cases.account, cases.is_saved.astype(float), np.ones(n))
     plain = p * (1 - p) / n
     effective = n if plain == 0 else n / max(1.0, found / plain)
     z2 = Z95**2 / effective
@@ -133,15 +133,19 @@ def scaled(figure: Figure, factor: float, shift: float = 0.0) -> Figure:
 
 
 def _variance(account: NDArray[np.int64], values: Array, weight: Array, saved: float) -> float:
-    """Variance of a weighted mean, by the sums of the accounts.
+    """Variance of a weighted mean by accounts, never less than that of independent cases with one more of each kind.
 
-    It is at least that of as many independent cases with one more of either kind (Agresti and Caffo 2000), `saved`
-    being the share of those saved: where all were saved the sums do not vary, yet the share is not known for certain.
+    `saved` is the share of those saved. Where all were saved the sums of the accounts do not vary, yet the share is
+    not known for certain (Agresti and Caffo 2000).
     """
-    whole = float(weight.sum())
+    size = float(weight.sum()) ** 2 / float((weight**2).sum())
+    p = (saved * size + 1) / (size + 2)
+    return max(_clustered(account, values, weight), p * (1 - p) / (size + 2))
+
+
+def _clustered(account: NDArray[np.int64], values: Array, weight: Array) -> float:
+    """Variance of a weighted mean, by the sums of the accounts."""
     _, place = np.unique(account, return_inverse=True)
     sums = np.bincount(place, weights=weight * (values - np.average(values, weights=weight)))
-    accounts, size = len(sums), whole**2 / float((weight**2).sum())
-    clustered = float((sums**2).sum()) / whole**2 * (accounts / (accounts - 1) if accounts > 1 else 1.0)
-    p = (saved * size + 1) / (size + 2)
-    return max(clustered, p * (1 - p) / (size + 2))
+    accounts = len(sums)
+    return float((sums**2).sum()) / float(weight.sum()) ** 2 * (accounts / (accounts - 1) if accounts > 1 else 1.0)
