@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check browser screenshots notebooks evidence slow faults bench lock clean
+.PHONY: help install demo test check browser screenshots notebooks evidence slow faults bench systems lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench: $(INSTALLED) ## features, explanations and the endpoint, each against its
 	$(BIN)/python -P benchmarks/features.py
 	$(BIN)/python -P benchmarks/explain.py
 	$(BIN)/python -P benchmarks/endpoint.py
+
+systems: $(INSTALLED) ## docs/systems.md: every system, where it is shown and which tests prove it
+	$(BIN)/python docs/systems.py
 
 lock: $(INSTALLED) ## resolve requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \

@@ -42,6 +42,7 @@ def called(kind, **more):
 FIELDS = {"health_score": "Score", "tier": "Tier", "as_of": "On"}
 
 
+@pytest.mark.system("M9")
 def test_salesforce_is_asked_to_upsert_by_external_id():
     call = called("salesforce", fields=FIELDS)
     assert call.method == "PATCH"
@@ -57,6 +58,7 @@ def test_salesforce_is_asked_to_upsert_by_external_id():
     }
 
 
+@pytest.mark.system("M9")
 def test_hubspot_is_asked_to_upsert_by_a_unique_property_and_clears_what_is_unknown():
     call = called("hubspot", fields=FIELDS)
     assert call.method == "POST"
@@ -71,6 +73,7 @@ def test_hubspot_is_asked_to_upsert_by_a_unique_property_and_clears_what_is_unkn
     assert second["properties"] == {"Score": "", "Tier": "", "On": ""}
 
 
+@pytest.mark.system("M9")
 def test_gainsight_is_asked_to_update_by_key():
     call = called("gainsight", fields=FIELDS)
     assert call.method == "PUT"

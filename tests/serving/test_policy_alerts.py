@@ -69,6 +69,7 @@ def keys(found):
         pytest.param(account(days_since_last_use=20.0, was={"W13": "high"}), [], id="warning got better"),
     ],
 )
+@pytest.mark.system("D10")
 def test_what_is_news(situation, expected):
     assert keys(run(situation).sent) == expected
 

@@ -88,6 +88,16 @@ CASES = {
 }
 
 
+@pytest.mark.system("D10")
+def test_all_parts_of_early_warning_ship_and_each_fires_on_its_case():
+    """Score changes, usage anomalies, sentiment, tickets and engagement; score and model have tests of their own."""
+    assert {"score_drop", "tier_down", "warning"} <= set(POLICY.alerts.kinds)
+    watched = {"usage": "W1", "feedback": "W4", "support": "W7", "relationship": "W3"}
+    for component, rule in watched.items():
+        (found,) = [sign for sign in warning_signs(POLICY, CASES[rule][0]) if sign.rule == rule]
+        assert found.component == component
+
+
 def test_every_shipped_rule_has_a_case():
     assert CASES.keys() == POLICY.warnings.keys() == {f"W{i}" for i in range(1, 18)} | {"goals", "competitor"}
 
