@@ -198,6 +198,7 @@ class Result(Answer):
     data_quality: DataQuality | None = None
     is_stale: bool = False
     inactive: bool | None = None
+    disagrees: Literal["hidden_risk", "overstated_risk"] | None = None
     fallback: str | None = None
     what_if: WhatIfOut | None = None
 

@@ -121,7 +121,7 @@ def _what_if(live: Live, stored: Stored, found: Scored, row: WhatIf) -> Plan | R
 
 def _to_be_told_anew(score: Score) -> Score:
     """The account's score without what a what-if must not take over: since when it is so, and why."""
-    plain = replace(score, changed_at=None, risk_level=None, driver=None)
+    plain = replace(score, changed_at=None, risk_level=None, driver=None, disagrees=None)
     return replace(plain, top_driver_1=None, top_driver_2=None, top_driver_3=None)
 
 

@@ -17,6 +17,7 @@ SAME_POINTS = 0.5
 SAME = (
     *("name", "segment", "owner", "health_score", "tier", "risk_level", "churn_probability", "yearly_value"),
     *("renewal_at", "driver", "top_driver_1", "top_driver_2", "top_driver_3", "previous_tier", "inactive"),
+    "disagrees",
 )
 """Scalars that an answer has as a score has them."""
 FALLBACK = "no model is learned yet: health comes from the typical weights, and there is no churn probability"
@@ -68,7 +69,7 @@ def result_of(scored: Scored, setting: Setting, source: Source) -> Result:
 def line_of(score: Score, age: Age) -> AccountLine:
     """The account in a list."""
     status = "insufficient_data" if score.health_score is None else "ok"
-    return AccountLine(external_id=score.account_id, status=status, disagrees=score.disagrees, **_flat(score, age))
+    return AccountLine(external_id=score.account_id, status=status, **_flat(score, age))
 
 
 def components_of(detail: Mapping[str, Any]) -> list[ComponentOut]:
