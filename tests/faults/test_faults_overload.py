@@ -27,6 +27,15 @@ class Told:
     faults: list = field(default_factory=list)
     goodput: float = 0.0
 
+    def __add__(self, other):
+        waits = {status: self.waits[status] + other.waits[status] for status in {*self.waits, *other.waits}}
+        return Told(
+            self.statuses + other.statuses,
+            defaultdict(list, waits),
+            self.faults + other.faults,
+            self.goodput + other.goodput,
+        )
+
 
 def words(live):
     body = json.dumps({"rows": ROWS}).encode()
@@ -77,20 +86,31 @@ def offered(live, *, connections, seconds, rate=None):
     return told
 
 
-@pytest.mark.parametrize(
-    ("seconds", "is_measured"), [pytest.param(1, False, id="short"), pytest.param(15, True, id="long", marks=LONG)]
-)
-def test_four_times_the_capacity_is_answered_200_or_429_and_then_all_is_well(live, seconds, is_measured):
+def worked(live):
+    """Processor seconds of the service so far."""
+    return sum(sum(one.cpu_times()[:2]) for one in live.family())
+
+
+@pytest.mark.parametrize(("rounds", "seconds"), [pytest.param(1, 1, id="1"), pytest.param(10, 3, id="10", marks=LONG)])
+def test_four_times_the_capacity_is_answered_200_or_429_and_then_all_is_well(live, rounds, seconds):
+    """Goodput is that of a second of the service's processor: what else the machine does meanwhile is not in it."""
     offered(live, connections=PEAK_CONNECTIONS, seconds=0.5)
-    peak = offered(live, connections=PEAK_CONNECTIONS, seconds=seconds)
-    assert set(peak.statuses) == {200}
+    peak, over, cost = Told(), Told(), [0.0, 0.0]
     with live.memory_below(GROWTH):
-        over = offered(live, connections=CONNECTIONS, seconds=seconds, rate=4 * peak.goodput)
+        for _ in range(rounds):
+            began = worked(live)
+            peak += (last := offered(live, connections=PEAK_CONNECTIONS, seconds=seconds))
+            between = worked(live)
+            over += offered(live, connections=CONNECTIONS, seconds=seconds, rate=4 * last.goodput)
+            cost = [cost[0] + between - began, cost[1] + worked(live) - between]
+    kept = (over.statuses[200] / cost[1]) / (peak.statuses[200] / cost[0])
     waits = {status: median(waited) for status, waited in over.waits.items()}
-    print(f"peak {peak.goodput:.0f}/s, under 4x {over.goodput:.0f}/s", dict(over.statuses), waits)  # noqa: T201
+    print(f"goodput x{kept:.2f}, by the clock x{over.goodput / peak.goodput:.2f}")  # noqa: T201
+    print(peak.statuses, over.statuses, "median waits", waits)  # noqa: T201
+    assert set(peak.statuses) == {200}
     assert set(over.statuses) == {200, 429}
     assert over.faults == []
     assert set(offered(live, connections=1, seconds=0.2).statuses) == {200}
-    if is_measured:
-        assert over.goodput >= GOOD * peak.goodput
+    if rounds > 1:
+        assert kept >= GOOD
         assert waits[429] < waits[200]

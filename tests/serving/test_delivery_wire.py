@@ -114,7 +114,7 @@ def clock():
 
 def hook(receiver, name="hook", **more):
     table = {"kind": "webhook", "url": f"http://127.0.0.1:{receiver.server_port}/in", "secret_env": "SECRET"}
-    return read_targets({"targets": {name: table | {"timeout_seconds": 5} | more}})
+    return read_targets({"targets": {name: table | {"timeout_seconds": 60} | more}})
 
 
 def tell(store, targets, *accounts, kind="warning", at=NOW, **body):
