@@ -23,7 +23,7 @@ def balance(inputs: Inputs, measured: Measured) -> Block:
     told: list[tuple[Value, ...]] = []
     for name, title in MEASURES.items():
         values = found[name].cast("float64").to_numpy(zero_copy_only=False)
-        if np.isnan(values).all():
+        if np.isnan(values[group]).all() or np.isnan(values[~group]).all():
             continue
         apart = difference(values[group], values[~group])
         told.append((title, mean(values[group]), mean(values[~group]), apart, _is_alike(apart, values, group)))

@@ -14,11 +14,15 @@ def chapter(inputs: Inputs) -> Chapter:
     cases.make(inputs)
     blocks, missing = _in_time(inputs)
     if not inputs.rows("SELECT 1 FROM play_cases LIMIT 1"):
+        blocks = [block for block in blocks if block.rows]
         return Chapter(id="effects", title=TITLE, blocks=tuple(blocks), not_measured=(NO_PLAYS, *missing))
     measured = measure(inputs)
-    told = [*_worth(inputs, measured), *_judged(inputs, measured), *_context(inputs, measured)]
+    told = [*_worth(inputs, measured), *_judged(inputs, measured), *_context(inputs, measured), *blocks]
     return Chapter(
-        id="effects", title=TITLE, blocks=(*told, *blocks), not_measured=(*_not_measured(inputs, measured), *missing)
+        id="effects",
+        title=TITLE,
+        blocks=tuple(block for block in told if block.rows),
+        not_measured=(*_not_measured(inputs, measured), *missing),
     )
 
 
@@ -49,8 +53,7 @@ def _context(inputs: Inputs, measured: Measured) -> list[Block]:
     found = preventable.chances(inputs, measured)
     if found:
         told.append(preventable.ranking(found, measured))
-    told.append(guardrail.guardrail(inputs))
-    return [block for block in told if block.rows]
+    return [*told, guardrail.guardrail(inputs)]
 
 
 def _in_time(inputs: Inputs) -> tuple[list[Block], list[str]]:

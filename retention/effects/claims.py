@@ -59,16 +59,17 @@ def contamination(inputs: Inputs) -> Block:
 def outcomes(inputs: Inputs) -> Block:
     """What was noted of plays carried out, such as an offer taken."""
     found = inputs.engine.query(
-        """SELECT play, outcome, COUNT(*) AS n, SUM(COUNT(*)) OVER (PARTITION BY play) AS whole
-           FROM known_interventions WHERE arm = 'treated' AND outcome IS NOT NULL
-           GROUP BY play, outcome ORDER BY play, n DESC, outcome"""
+        """SELECT * FROM (
+               SELECT play, outcome, COUNT(*) AS n, SUM(COUNT(*)) OVER (PARTITION BY play) AS whole
+               FROM known_interventions WHERE arm = 'treated' GROUP BY play, outcome)
+           WHERE outcome IS NOT NULL ORDER BY play, n DESC, outcome"""
     ).to_pylist()
     fewest = inputs.house.programme.fewest
     return Block(
         id="outcomes",
         title="What was noted of plays",
         systems=("R8",),
-        says="Plays carried out, by the outcome noted with them: what customers answered, not whether they stay.",
+        says="Share of the plays carried out with an outcome noted: what customers answered, not whether they stay.",
         columns=(
             Column("play", "Play"),
             Column("outcome", "Outcome"),

@@ -12,7 +12,7 @@ THREATS = 2
 
 
 def guardrail(inputs: Inputs) -> Block:
-    """Who gets save offers, and how many of the loyal are kept beside."""
+    """Who gets save offers, and how many of the loyal are kept beside; without rows where there was no offer."""
     fewest = inputs.house.programme.fewest
     inputs.engine.create("save_offers", _offers(inputs))
     offers = inputs.engine.query("SELECT * FROM save_offers").to_pylist()
@@ -37,7 +37,8 @@ def guardrail(inputs: Inputs) -> Block:
         f"customer for a year, {YEAR} days ago; kept: is one still. If offers go to low risk or to threats, and fewer "
         "of the loyal stay, the programme pays for threatening.",
         columns=(Column("what", "What"), Column("share", "Share", "share", has_interval=True)),
-        rows=rows(told),
+        rows=rows(told if offers else ()),
+        notes=("An account must have stayed to get an offer, so those with one are kept more often by that alone.",),
     )
 
 

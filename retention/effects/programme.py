@@ -26,6 +26,8 @@ def save_rate(measured: Measured, house: House) -> Block:
     saved = int(measured.treated.cases.is_saved.sum())
     row: tuple[Value, ...] = (len(measured.treated.cases), saved, found, measured.natural, measured.effect)
     notes = [f"Natural saves are {BASES[measured.basis]}."]
+    if measured.basis == "not known":
+        notes.append("Without them a save rate says how many stayed, and nothing about what plays did.")
     if bound:
         met = {True: "kept", False: "not kept", None: "not known"}[bound.is_met(found.value)]
         notes.append(f"Target: save rate above {100 * (bound.above or 0):.0f} %: {met}.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from retention.blocks import Block, Chart, Column, Value, rows
+from retention.blocks import Block, Chart, Column, rows
 from retention.figures import Figure, median, share
 from retention.inputs import Inputs
 
@@ -110,20 +110,14 @@ def _waits(seen: list[tuple[float | None, float]]) -> tuple[Figure, int, Figure]
 
 def too_late(inputs: Inputs) -> Block:
     """How often the first serious action came after the customer had decided (systems G12)."""
-    fewest = inputs.house.programme.fewest
     lost = inputs.engine.query(_decided(inputs)).to_pylist()[0]
     warned = inputs.engine.query(_deadlines(inputs)).to_pylist()[0]
-    told: list[tuple[Value, ...]] = [
-        (
-            "lost accounts whose first play came after they had given notice",
-            share(lost["late"], lost["n"], fewest=fewest),
-        ),
-        ("lost accounts that got no play at all", share(lost["never"], lost["n"], fewest=fewest)),
-        (
-            "plays begun after the last deadline of the warnings before them",
-            share(warned["late"], warned["n"], fewest=fewest),
-        ),
-    ]
+    told = [("lost accounts that got no play at all", lost["never"], lost["n"])]
+    if inputs.has("subscriptions", "cancelled_at"):
+        told.insert(0, ("lost accounts whose first play came after they had given notice", lost["late"], lost["n"]))
+    if warned["n"]:
+        told.append(("plays begun after the last deadline of the warnings before them", warned["late"], warned["n"]))
+    fewest = inputs.house.programme.fewest
     return Block(
         id="too_late",
         title="Too late",
@@ -132,7 +126,7 @@ def too_late(inputs: Inputs) -> Block:
         f"{inputs.house.programme.outcome_days} days before their notice (before the loss, where no notice is known) "
         "and up to the loss. Held-out accounts are left out.",
         columns=(Column("what", "What"), Column("share", "Share", "share", has_interval=True)),
-        rows=rows(told),
+        rows=rows((what, share(part, whole, fewest=fewest)) for what, part, whole in told if whole),
     )
 
 
