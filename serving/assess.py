@@ -1,56 +1,25 @@
 """A scored day under a policy: what each account's score calls for, what moved it, and what is to be told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving import policy as rules
+from serving.before import DUE, Before
 from serving.book import ScoredDay, matrix
 from serving.bundle import Bundle
 from serving.change import Change, Then, changes
-from serving.policy import AlertRun, PastAlert, Policy, Previous, Situation, WarningSign
+from serving.policy import AlertRun, Policy, Situation, WarningSign
 from serving.score import score
 from serving.store.records import row_of
 from serving.store.scores import Scored, rows_of
 
 Array = NDArray[np.float64]
-DUE = "is_due"
-"""In a row's detail: whether a watch run was about the account."""
 TOLD_OF_DRIVERS = ("id", "title", "tactic", "timing", "owners", "success_metrics")
-
-
-@dataclass(frozen=True)
-class Before:
-    """What was there before a run: the run before, past alerts, and what persons told.
-
-    Of the run before: its moment, the names of its model's features, its scores by account. `facts` holds by account
-    and name the numbers that persons told by the moment of the new run. `book` is the last run of the whole book where
-    the run before was one of watched accounts alone.
-    """
-
-    as_of: datetime | None = None
-    features: tuple[str, ...] = ()
-    scores: Mapping[str, Scored] | None = None
-    alerts: Sequence[PastAlert] = ()
-    facts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    book: "Before | None" = None
-
-    def of(self, account_id: str) -> Scored | None:
-        """An account's score of then; None for one that had none."""
-        return (self.scores or {}).get(account_id)
-
-    def last_told(self, account_id: str) -> Previous | None:
-        """The account as people were last told of it: at the run before if it was due then, else at `book`."""
-        row = self.of(account_id)
-        if row is None or self.as_of is None:
-            return None
-        if self.book is not None and not row.detail.get(DUE):
-            return self.book.last_told(account_id)
-        return _previous(self.as_of, row)
 
 
 @dataclass(frozen=True)
@@ -145,18 +114,6 @@ def _then(bundle: Bundle, past: Sequence[Scored | None], names: Sequence[str]) -
         np.array(rows, dtype=np.float64),
         dict(zip(bundle.health_components, by_component, strict=True)),
         np.array(health, dtype=np.float64),
-    )
-
-
-def _previous(as_of: datetime, row: Scored) -> Previous:
-    renewal = row.score.renewal_at
-    return Previous(
-        as_of=as_of,
-        health=row.score.health_score,
-        tier=row.score.tier,
-        churn_probability=row.score.churn_probability,
-        days_to_renewal=None if renewal is None else (renewal - as_of).total_seconds() / 86400,
-        warnings={sign["rule"]: sign["severity"] for sign in row.detail.get("warnings", [])},
     )
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from features.config import Settings
 from features.engine import Engine
 from features.sources import Staged
-from serving.assess import Assessed, Before, assess
+from serving.assess import Assessed, assess
+from serving.before import Before
 from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.daily import score_day

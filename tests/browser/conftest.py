@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 from retention.blocks import Block, Chapter, Chart, Column, Report
 from retention.figures import Figure
 from serving.api import Facts, ModelHolder, create_app, open_context
-from serving.assess import Before, assess
+from serving.assess import assess
+from serving.before import Before
 from serving.book import ScoredDay, score_book
 from serving.pages import routes
 from serving.policy import load as load_policy

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from serving.assess import Before, assess
+from serving.assess import assess
+from serving.before import Before
 from serving.book import ScoredDay, score_book
 from serving.policy import disagreements, load
 from serving.policy.document import Disagreement

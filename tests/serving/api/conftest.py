@@ -15,7 +15,8 @@ import pytest
 from serving.api import Context, Facts, Limits, ModelHolder, create_app, open_context
 from serving.api.openapi import document
 from serving.api.routes import ENDPOINTS
-from serving.assess import Before, assess
+from serving.assess import assess
+from serving.before import Before
 from serving.book import ScoredDay, score_book
 from serving.bundle import Bundle
 from serving.policy import Policy, load
