@@ -55,7 +55,7 @@ def render() -> str:
         "# Systems",
         "",
         "Each system that retention is run by, where Keepwell shows it, and the tests that prove it. Made by",
-        '`make systems` from docs/systems.toml and the tests\' marks. "measure: a/b" is the block b in the chapter a of',
+        '`make systems` from docs/systems.toml and the tests\' marks. "measure: a/b" is block b in chapter a of',
         "`keepwell measure`, which is also on the page /retention/a and in `GET /v1/retention`.",
     ]
     for section, rows in systems().items():
