@@ -14,7 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from serving.api import Limits, ModelHolder, create_app, open_context
-from serving.assess import Before, assess
+from serving.assess import assess
+from serving.before import Before
 from serving.book import ScoredDay, score_book, write
 from serving.pages import routes
 from serving.pages.words import MINUS, clipped
