@@ -27,8 +27,9 @@ def alerts(book: Book) -> Block:
         title="How soon a silence is noticed",
         systems=("S5",),
         says=f"Silences of customers that reached {book.inputs.house.journey.activity_days} days between the first and "
-        f"the last kept run, and the first run after that at which the warning "
-        f"{book.inputs.house.journey.activity_rule} stood. Who came back before a run was never told of. Runs further apart make it later.",
+        "the last kept run, and the first run after that at which the warning "
+        f"{book.inputs.house.journey.activity_rule} stood. Who came back before a run was never told of. Runs further "
+        "apart make it later.",
         columns=(
             Column("crossed", "Fell below", "count"),
             Column("raised", "Warning raised", "share"),

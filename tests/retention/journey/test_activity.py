@@ -32,6 +32,7 @@ def test_latency_is_from_the_crossing_to_the_first_run_at_which_the_warning_stoo
                 {"account_id": "silent", "rule": "W13", "at": "2024-12-22"},
                 {"account_id": "silent", "rule": "W1", "at": "2024-12-19"},
                 {"account_id": "back", "rule": "W13", "at": "2024-11-01", "closed_at": "2024-12-08"},
+                {"account_id": "back", "rule": "W13", "at": "2024-12-29"},  # long after it was back
             ],
         },
         rules="[programme]\nfewest = 2\n",

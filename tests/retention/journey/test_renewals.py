@@ -149,6 +149,7 @@ def test_goals_are_the_newest_told_by_the_moment(looked, term):
         return {"account_id": "a", "name": "goal_attainment", "value": value, "at": at}
 
     words = [told(0.3, "2024-05-01"), told(0.8, "2024-12-01"), told(0.1, "2025-02-01")]
+    words.append({"account_id": "a", "name": "strategic", "value": 1.0, "at": "2024-12-30"})
     rows = {"subscriptions": [term("a", "2024-03-01"), term("b", "2024-03-01")], "kept": {"fact_history": words}}
     assert goals(looked("2025-01-01", **rows)).column("goal_attainment") == [0.8]
     assert goals(looked("2024-06-01", **rows)).column("goal_attainment") == [0.3]

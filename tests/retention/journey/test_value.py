@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.contracts import SOURCES
 from retention.errors import RetentionError
 from retention.journey.chapter import chapter
 from retention.journey.state import account_state
@@ -77,23 +78,30 @@ CUT = datetime(2025, 1, 1)
 OBSERVED = '[churn]\nobserved_until = "2025-01-01"\n'
 
 
-def _rows(rng, term, random_rows):
-    rows = random_rows(rng, [f"a{i}" for i in range(8)], [CUT], each=30)
-    rows["subscriptions"] += [term(f"a{i}", "2024-03-01", plan="own", row_id=f"t{i}") for i in range(4)]
-    return rows
+ACCOUNTS = [f"a{i:02d}" for i in range(12)]
+
+
+def _later(rng, random_rows):
+    """Rows that happen after the cut, or before it and become known after it."""
+    drawn = random_rows(rng, ACCOUNTS, [CUT + timedelta(days=30)], each=60, name="later")
+    del drawn["accounts"]
+    return {
+        source: [row for row in rows if row["known_at"] > CUT or row[SOURCES[source].at] >= CUT]
+        for source, rows in drawn.items()
+    }
 
 
 @pytest.mark.system("S1", "S2", "R23", "S11")
 @pytest.mark.parametrize("seed", range(2))
 def test_nothing_that_happens_or_becomes_known_after_the_moment_changes_anything(measured, random_rows, term, seed):
     rng = random.Random(seed)
-    rows = _rows(rng, term, random_rows)
-    later = random_rows(rng, [f"a{i}" for i in range(8)], [CUT + timedelta(days=900)], each=20, name="later")
-    tick = {"account_id": "a0", "item": "onboarding.setup", "by": "ann", "is_done": True}
-    kept = {"check_history": [tick | {"at": "2024-05-01"}]}
-    told = chapter(measured("2025-01-01", toml=OBSERVED, kept=kept, **rows)).as_json()
+    rows = random_rows(rng, ACCOUNTS, [CUT], each=14)
+    rows["subscriptions"] += [term(account, "2024-03-01", plan="own", row_id=f"t{account}") for account in ACCOUNTS]
+    later = _later(rng, random_rows)
+    tick = {"account_id": "a00", "item": "onboarding.setup", "by": "ann", "is_done": True}
+    ticks = [tick | {"at": "2024-05-01"}]
+    told = chapter(measured("2025-01-01", toml=OBSERVED, kept={"check_history": ticks}, **rows)).as_json()
     assert {"steps", "overdue", "touches_due", "renewal_outcomes"} <= {block["id"] for block in told["blocks"]}
-    del later["accounts"]
     both = {name: [*rows[name], *later.get(name, [])] for name in rows}
-    kept = {"check_history": [*kept["check_history"], tick | {"at": "2025-02-01", "item": "adoption.value_report"}]}
-    assert chapter(measured("2025-01-01", toml=OBSERVED, kept=kept, **both)).as_json() == told
+    ticks.append(tick | {"at": "2025-02-01", "item": "adoption.value_report"})
+    assert chapter(measured("2025-01-01", toml=OBSERVED, kept={"check_history": ticks}, **both)).as_json() == told
