@@ -47,7 +47,11 @@ def _by_average(inputs: Inputs, measured: Measured, why: str, *blocks: Block) ->
     """The ranking by the measured average effect along the risk, with the reason why not by learned effects."""
     found = preventable.chances(inputs, measured)
     told = (*blocks, preventable.ranking(found, measured)) if found else blocks
-    missing = (why,) if found else (why, "Preventable loss: it needs a measured effect and a kept run of scores")
+    missing = (
+        (why,)
+        if found
+        else (why, "Preventable loss: it needs a measured effect and a kept run with churn probabilities")
+    )
     return Chapter(id="uplift", title=TITLE, blocks=told, not_measured=missing)
 
 
