@@ -170,5 +170,18 @@ def read(given: object, where: str) -> Document:
     try:
         return Document.model_validate(given)
     except ValidationError as error:
-        wrong = "\n".join(f"  [{'.'.join(map(str, e['loc'])) or 'record'}]: {e['msg']}" for e in error.errors())
-        raise RetentionError(f"{where} is no decision record yet:\n{wrong}") from error
+        faults = {e["loc"]: WORDS.get(e["type"], e["msg"]) for e in error.errors()}
+        inner = {loc[:depth] for loc in faults for depth in range(len(loc))}
+        told = [
+            f"  [{'.'.join(map(str, loc)) or 'record'}]: {what}" for loc, what in faults.items() if loc not in inner
+        ]
+        raise RetentionError("\n".join([f"{where} is no decision record yet:", *told])) from error
+
+
+WORDS = {
+    "string_too_short": "is empty; fill it in",
+    "too_short": "is empty; name at least one",
+    "missing": "is missing",
+    "string_pattern_mismatch": "small letters, digits and dashes, such as 2025-q3-save-offers",
+}
+"""Faults as people call them, by pydantic's types of them."""
