@@ -134,7 +134,7 @@ METRICS = {
             "down",
             "new customers without a second day within 30 / new customers",
         ),
-        _metric("referral_rate", "Referral rate", "share", "up", "customers who referred one who came / customers"),
+        _metric("referral_rate", "Referral rate", "share", "up", "customers who brought one, or whose referral was recorded / customers"),
         _metric(
             "viral_coefficient", "Viral coefficient", "number", "up", "new customers referred by a customer / customers"
         ),

@@ -63,22 +63,16 @@ def activated(inputs: Inputs, period: Period) -> Figure:
 def referrals(ledger: Ledger) -> dict[str, Figure]:
     """referral_rate, viral_coefficient, referred_customers, cost_per_referred of the last year; empty without data."""
     inputs, fewest = ledger.inputs, ledger.inputs.house.programme.fewest
-    if REFERRED_BY not in inputs.staged.attributes:
-        return {}
-    at, until = inputs.engine.moment(ledger.year.from_at), inputs.engine.moment(ledger.year.until_at)
-    came = inputs.rows(
-        f"""SELECT a.{REFERRED_BY} FROM known_accounts a
-            JOIN (SELECT account_id, MIN(began_at) AS began_at FROM customer_spans GROUP BY account_id) s
-                 ON s.account_id = a.account_id
-            WHERE a.{REFERRED_BY} IS NOT NULL AND s.began_at >= {at} AND s.began_at < {until}"""
-    )
     customers = set(ledger.accounts.account_id.tolist())
-    who = [str(name) for (name,) in came if str(name) in customers]
-    n = len(customers)
+    names, invited = REFERRED_BY in inputs.staged.attributes, customers & _invited(ledger)
+    if not names:
+        return {"referral_rate": share(len(invited), len(customers), fewest=fewest)} if invited else {}
+    came = _came(ledger)
+    who = [name for name in came if name in customers]
     told = {
-        "referral_rate": share(len(set(who)), n, fewest=fewest),
-        "referred_customers": Figure(float(len(came)), n),
-        "viral_coefficient": _a_head(who, n),
+        "referral_rate": share(len(invited | set(who)), len(customers), fewest=fewest),
+        "referred_customers": Figure(float(len(came)), len(customers)),
+        "viral_coefficient": _a_head(who, len(customers)),
     }
     cost = _rewards(ledger)
     if cost is not None and came:
@@ -123,6 +117,27 @@ def block(ledger: Ledger) -> Block | None:
         ),
         rows=rows(told),
     )
+
+
+def _came(ledger: Ledger) -> list[str]:
+    """Who brought each new customer of the last year, one entry a customer referred."""
+    at, until = ledger.inputs.engine.moment(ledger.year.from_at), ledger.inputs.engine.moment(ledger.year.until_at)
+    found = ledger.inputs.rows(
+        f"""SELECT a.{REFERRED_BY} FROM known_accounts a
+            JOIN customer_spans s ON s.account_id = a.account_id AND s.nth = 1
+            WHERE a.{REFERRED_BY} IS NOT NULL AND s.began_at >= {at} AND s.began_at < {until}"""
+    )
+    return [str(name) for (name,) in found]
+
+
+def _invited(ledger: Ledger) -> set[str]:
+    """Accounts of which a referral was recorded in the last year, whether or not anybody came."""
+    at, until = ledger.inputs.engine.moment(ledger.year.from_at), ledger.inputs.engine.moment(ledger.year.until_at)
+    found = ledger.inputs.rows(
+        f"""SELECT DISTINCT r.account_id FROM known_touchpoints r
+            WHERE r.kind = '{REFERRAL}' AND r.at >= {at} AND r.at < {until}"""
+    )
+    return {str(account) for (account,) in found}
 
 
 def _path(inputs: Inputs) -> Path:

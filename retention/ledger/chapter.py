@@ -84,7 +84,7 @@ def _missing(ledger: Ledger) -> tuple[str, ...]:
     if not inputs.has("feedback", "score"):
         told.append("NPS and detractors: `score` of [sources.feedback] is not mapped")
     if arrivals.REFERRED_BY not in inputs.staged.attributes:
-        told.append("referrals: accounts have no attribute `referred_by`, the account that brought them")
+        told.append("who brought whom: accounts have no attribute `referred_by`, the account that brought them")
     if not inputs.house.goals:
         told.append("goals: none are set under [goals] of retention.toml")
     if not inputs.house.pilots:

@@ -151,7 +151,7 @@ def test_activation_time_to_value_and_bounce_by_hand(measured: Any) -> None:
 
 @pytest.mark.system("L18", "L19", "L20", "L21")
 def test_referrals_by_hand(measured: Any) -> None:
-    """Ten customers; a0 brings two, a1 one, and a stranger one: rewards cost 60 in all."""
+    """Ten customers and four new: a0 brings two, a1 one, a stranger one, a2 only tried; rewards cost 60 in all."""
     brought = {"n0": "a0", "n1": "a0", "n2": "a1", "n3": "somebody"}
     rows = STEADY + [term(name, "2024-05-01", None, 10) for name in brought]
     accounts = [{"account_id": f"a{i}", "started_at": "2023-12-01", "referred_by": None} for i in range(10)]
@@ -159,16 +159,20 @@ def test_referrals_by_hand(measured: Any) -> None:
     plays = [{"account_id": "a0", "at": "2024-05-02", "play": "referral_reward", "cost": 40},
              {"account_id": "a1", "at": "2024-05-02", "play": "referral_reward", "cost": 20},
              {"account_id": "a1", "at": "2024-05-02", "play": "call", "cost": 500}]  # fmt: skip
-    ledger = look(
-        measured("2025-01-01", toml=YEAR, rules=ALL, subscriptions=rows, accounts=accounts, interventions=plays)
-    )
+    tried = [{"account_id": "a2", "at": "2024-05-02", "kind": "referral"},
+             {"account_id": "a3", "at": "2024-05-02", "kind": "meeting"}]  # fmt: skip
+    told = {"subscriptions": rows, "interventions": plays, "touchpoints": tried}
+    ledger = look(measured("2025-01-01", toml=YEAR, rules=ALL, accounts=accounts, **told))
     assert ledger
     found = referrals(ledger)
     assert {name: one.value for name, one in found.items()} == {
-        "referral_rate": pytest.approx(2 / 14), "referred_customers": 4, "viral_coefficient": pytest.approx(3 / 14),
+        "referral_rate": pytest.approx(3 / 14), "referred_customers": 4, "viral_coefficient": pytest.approx(3 / 14),
         "cost_per_referred": 15,
     }  # fmt: skip
     assert found["viral_coefficient"].low < 3 / 14 < found["viral_coefficient"].high
+    alone = look(measured("2025-01-01", toml=YEAR, rules=ALL, **told))
+    assert alone
+    assert {name: one.value for name, one in referrals(alone).items()} == {"referral_rate": pytest.approx(1 / 14)}
 
 
 # ------------------------------------------------------------------------------------------------------ what it hides
