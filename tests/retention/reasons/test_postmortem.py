@@ -31,7 +31,11 @@ KEPT = {
         {"account_id": "a", "rule": "W1", "at": "2024-05-01", "text": "Usage: 3, usually 9"},
         {"account_id": "a", "rule": "W6", "at": "2024-06-20", "text": "2 surveys unanswered"},
     ],
-    "play_history": [play("2024-04-20", "grow", "holdout"), play("2024-06-05", "re_engage")],
+    "play_history": [
+        play("2024-04-20", "grow", "holdout"),
+        play("2024-06-05", "re_engage"),
+        play("2024-06-25", "grow", "holdout"),
+    ],
 }
 
 
@@ -68,6 +72,7 @@ def test_a_post_mortem_fills_in_what_was_kept(made):
     assert [(one.play, one.arm, one.days_before) for one in found.plays] == [
         ("grow", "holdout", 71),
         ("re_engage", "treated", 25),
+        ("grow", "holdout", 5),
     ]
     assert [one.name for one in found.missed] == ["warning W6"]
 
