@@ -82,6 +82,7 @@ def test_kept_warnings_and_scores_are_held_against_what_happened(measured):
     signs = [
         {"account_id": "a", "rule": "W1", "at": "2024-10-27", "closed_at": "2024-11-03"},
         {"account_id": "b", "rule": "W1", "at": "2024-11-03"},
+        {"account_id": "a", "rule": "W2", "at": "2024-10-20", "closed_at": "2024-10-25"},
     ]
     inputs = measured(
         "2025-01-01",
@@ -92,6 +93,7 @@ def test_kept_warnings_and_scores_are_held_against_what_happened(measured):
     )
     rows = {(row["rule"], row["at"]): row for row in kept.tuning(inputs).as_dicts()}
     warned = rows["W1", "as raised"]
+    assert ("W2", "as raised") not in rows, "it was closed before the first run"
     assert (warned["alarms"], warned["false"]) == (1.0, 0.5)
     assert (warned["precision"].value, warned["recall"].value, warned["value"]) == (0.5, 1.0, 1200.0)
     red = rows["health", "below 50"]
