@@ -1,6 +1,7 @@
-"""The store's tables. Moments are naive UTC, numbers are doubles, null means "not known".
+"""The store's tables: those of scores and of what people do about them here, the others in two modules beside.
 
-A change here needs a migration beside it (`serving/store/migrations`); a test compares the two.
+Moments are naive UTC, numbers are doubles, null means "not known". A change needs a migration beside it
+(`serving/store/migrations`); a test compares the two.
 """
 
 from sqlalchemy import (
@@ -12,8 +13,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -22,8 +21,35 @@ from sqlalchemy import (
 )
 
 from serving.store.columns import Moment, Number
+from serving.store.metadata import metadata
+from serving.store.retention_tables import checks, facts, holdout_seed, holdouts, records, reports
+from serving.store.service_tables import api_keys, audit, deliveries, delivery_attempts, idempotency, jobs, outbox
 
-metadata = MetaData()
+__all__ = [
+    "alerts",
+    "api_keys",
+    "audit",
+    "checks",
+    "decisions",
+    "deliveries",
+    "delivery_attempts",
+    "facts",
+    "holdout_seed",
+    "holdouts",
+    "idempotency",
+    "interventions",
+    "jobs",
+    "metadata",
+    "model_versions",
+    "outbox",
+    "records",
+    "reports",
+    "run_tiers",
+    "runs",
+    "score_details",
+    "scores",
+    "signs",
+]
 
 model_versions = Table(
     "model_versions",
@@ -176,184 +202,4 @@ interventions = Table(
     Column("decision_id", ForeignKey("decisions.id")),
     CheckConstraint("arm IN ('treated', 'holdout')", name="interventions_arm"),
     Index("interventions_by_account", "account_id", "at"),
-)
-
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("account_id", String),
-    Column("body", JSON, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("dedupe_key", String, nullable=False, unique=True),
-    Index("outbox_by_account", "account_id"),
-)
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("event_id", ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
-    Column("target", String, nullable=False),
-    Column("status", String, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("next_attempt_at", Moment, nullable=False),
-    Column("claimed_until", Moment),
-    Column("claim", String),
-    CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="deliveries_status"),
-    UniqueConstraint("event_id", "target", name="deliveries_once"),
-    Index("deliveries_by_turn", "status", "next_attempt_at"),
-)
-
-delivery_attempts = Table(
-    "delivery_attempts",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("delivery_id", ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("is_ok", Boolean, nullable=False),
-    Column("response", Text, nullable=False),
-    Index("attempts_by_delivery", "delivery_id"),
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("role", String, nullable=False),
-    Column("hash", String, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("revoked_at", Moment),
-    Column("last_used_at", Moment),
-    CheckConstraint("role IN ('read', 'score', 'decide', 'admin')", name="api_keys_role"),
-)
-
-idempotency = Table(
-    "idempotency",
-    metadata,
-    Column("key_id", String, primary_key=True),
-    Column("idempotency_key", String, primary_key=True),
-    Column("body_hash", String, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("claimed_until", Moment, nullable=False),
-    Column("claim", String, nullable=False),
-    Column("status", Integer),
-    Column("content_type", String),
-    Column("response", LargeBinary),
-    Index("idempotency_by_age", "created_at"),
-)
-
-jobs = Table(
-    "jobs",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("key_id", String),
-    Column("state", String, nullable=False),
-    Column("done", Integer, nullable=False),
-    Column("total", Integer, nullable=False),
-    Column("input", JSON, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("heartbeat_at", Moment),
-    Column("finished_at", Moment),
-    Column("claim", String),
-    Column("attempts", Integer, nullable=False),
-    Column("error", Text),
-    Column("content_type", String),
-    Column("result", LargeBinary),
-    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="jobs_state"),
-    Index("jobs_by_state", "state", "created_at"),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("key_id", String),
-    Column("request_id", String),
-    Column("action", String, nullable=False),
-    Column("subject", String),
-    Column("detail", JSON, nullable=False),
-    Index("audit_by_subject", "subject", "at"),
-)
-
-holdouts = Table(
-    "holdouts",
-    metadata,
-    Column("account_id", String, primary_key=True),
-    Column("arm", String, nullable=False),
-    Column("drawn_at", Moment, nullable=False),
-    Column("share", Number, nullable=False),
-    Column("released_at", Moment),
-    Column("released_by", String),
-    Column("note", Text),
-    CheckConstraint("arm IN ('treated', 'holdout')", name="holdouts_arm"),
-)
-
-holdout_seed = Table(
-    "holdout_seed",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("seed", String, nullable=False),
-    Column("made_at", Moment, nullable=False),
-)
-
-checks = Table(
-    "checks",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("account_id", String, nullable=False),
-    Column("item", String, nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("by", String, nullable=False),
-    Column("is_done", Boolean, nullable=False),
-    Column("note", Text),
-    Index("checks_by_account", "account_id", "item", "at"),
-)
-
-reports = Table(
-    "reports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("as_of", Moment, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("digest", String, nullable=False),
-    Column("body", JSON, nullable=False),
-    UniqueConstraint("kind", "as_of", "digest", name="reports_once"),
-    Index("reports_by_moment", "kind", "as_of"),
-)
-
-records = Table(
-    "records",
-    metadata,
-    Column("id", String, primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("by", String, nullable=False),
-    Column("event", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("digest", String, nullable=False),
-    CheckConstraint("event IN ('created', 'revised', 'reviewed', 'reopened', 'closed')", name="records_event"),
-    CheckConstraint("state IN ('open', 'reopened', 'closed', 'expired')", name="records_state"),
-)
-
-facts = Table(
-    "facts",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("account_id", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("value", Number),
-    Column("moment", Moment),
-    Column("at", Moment, nullable=False),
-    Column("by", String, nullable=False),
-    Column("note", Text),
-    CheckConstraint("value IS NULL OR moment IS NULL", name="facts_one_value"),
-    Index("facts_by_account", "account_id", "name", "at"),
-    Index("facts_by_moment", "at"),
 )
