@@ -69,10 +69,12 @@ def suggestion(card: Card, fewest: int) -> tuple[str, str]:
     holds zero; with fewer than `fewest` cases in an arm, or without a holdout, nothing is suggested.
     """
     low, high = card.gain.low, card.gain.high
-    if card.effect.value is None or low is None or high is None:
+    if not card.held:
         return "wait", "no holdout to compare with"
     if min(card.treated, card.held) < fewest:
         return "wait", f"{card.treated} treated and {card.held} held out; {fewest} of each are needed"
+    if low is None or high is None:
+        return "wait", "what was done hardly differed between the arms"
     if low > 0:
         return "promote", "it changes more than it costs, by the whole interval"
     if high < 0:

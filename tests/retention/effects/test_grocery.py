@@ -28,10 +28,6 @@ def grocery(tmp_path_factory):
         yield inputs, chapter(inputs)
 
 
-def test_the_configuration_is_short():
-    assert len(EXAMPLE.read_text().splitlines()) <= 30
-
-
 @pytest.mark.system("R8")
 def test_campaigns_and_redemptions_come_in_as_plays(grocery):
     inputs, found = grocery
