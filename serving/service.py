@@ -79,7 +79,6 @@ def build() -> "Starlette":
     from serving.lean import keep_out
 
     keep_out()
-    _end_with_parent()
     from serving.api import create_app
 
     config = Path(os.environ.get(CONFIG, "keepwell.toml"))
@@ -87,15 +86,28 @@ def build() -> "Starlette":
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: it would hold the port against the next."""
+    """End this process when BentoML's, which started it, is gone: it would hold the port against the next."""
     parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and _is_python(parent):
             sleep(1)
         os.kill(os.getpid(), SIGTERM)
 
     Thread(target=watch, name="orphan watch", daemon=True).start()
+
+
+def _is_python(pid: int) -> bool:
+    """Whether a process runs our interpreter, as BentoML's does; who inherits orphans (init) does not.
+
+    So a parent that was gone before we looked is noticed too. True where there is no /proc to look into.
+    """
+    try:
+        return Path(f"/proc/{pid}/exe").samefile(sys.executable)
+    except FileNotFoundError:
+        return True
+    except PermissionError:  # another user's
+        return False
 
 
 @contextmanager
@@ -218,6 +230,7 @@ class _Ours(bentoml.Service[_Nothing]):  # type: ignore[misc]
     """BentoML's service, with our application before all of its own."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        _end_with_parent()
         return Before(super().to_asgi(is_main), build)
 
 

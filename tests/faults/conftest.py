@@ -55,11 +55,15 @@ class Live:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
 
-    def start(self, seconds=120):
-        """Start and wait until it is ready."""
+    def launch(self):
+        """Start its processes."""
         words = ["-m", "bentoml", "serve", "serving.service:Keepwell", "--host", "127.0.0.1", "--port", str(self.port)]
         with (self.folder / "log").open("ab") as log:
             self._process = Popen([sys.executable, *words], env=self._environ, stdout=log, stderr=STDOUT)
+
+    def start(self, seconds=120):
+        """Start and wait until it is ready."""
+        self.launch()
         until = monotonic() + seconds
         while monotonic() < until and self._process.poll() is None:
             with suppress(OSError, HTTPException):

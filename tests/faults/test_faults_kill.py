@@ -12,6 +12,7 @@ from random import Random
 from threading import Event
 from time import sleep
 
+import psutil
 import pytest
 from sqlalchemy import select
 
@@ -129,3 +130,18 @@ def test_no_kill_loses_what_was_acknowledged_or_doubles_anything(company, kills)
     assert sum(one.answer is not None for one in sent) > kills
     print(kills, "kills,", Counter((one.path.split("/")[-1], one.answer is not None) for one in sent))  # noqa: T201
     assert kept(live) == {one.key: 1 for one in sent if one.is_kept}
+
+
+@pytest.mark.parametrize("is_ready", [False, True], ids=["as it starts", "as it serves"])
+def test_a_worker_whose_parent_is_killed_frees_the_port(company, is_ready):
+    live = company()
+    live.start() if is_ready else live.launch()
+    while len(family := live.family()) < 2:
+        sleep(0.01)
+    parent, *others = family
+    parent.kill()
+    parent.wait(timeout=60)
+    _, left = psutil.wait_procs(others, timeout=120)
+    for one in left:
+        one.kill()
+    assert left == []
