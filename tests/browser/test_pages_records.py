@@ -1,10 +1,12 @@
 """The pages of decisions: a list, a record that can be read by keyboard and on a telephone, and reviews by a form."""
 
 import tomllib
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from retention.metrics import METRICS
 from retention.records import document, life
@@ -71,13 +73,44 @@ def test_who_may_only_read_sees_no_form(client, tokens, recorded):
     assert "<textarea" not in client.get(f"/records/{recorded}").text
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_is_wider_than_the_window(chromium, address, tokens, recorded, width, tmp_path):
-    page = chromium.new_page(viewport={"width": width, "height": 900})
+@contextmanager
+def logged_in(chromium, address, token, width, scheme="light"):
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
     page.goto(f"{address}/login")
-    page.fill("input[name=key]", tokens["decide"])
+    page.fill("input[name=key]", token)
     page.click("button.main")
-    for path in ("/records", f"/records/{recorded}"):
-        page.goto(address + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_nothing_is_wider_than_the_window(chromium, address, tokens, recorded, width):
+    with logged_in(chromium, address, tokens["decide"], width) as page:
+        for path in ("/records", f"/records/{recorded}"):
+            page.goto(address + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_break_no_accessibility_rule(chromium, address, tokens, recorded, scheme):
+    with logged_in(chromium, address, tokens["decide"], 1280, scheme) as page:
+        for path in ("/records", f"/records/{recorded}"):
+            page.goto(address + path)
+            page.evaluate("document.querySelectorAll('details').forEach((part) => part.open = true)")
+            rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+            told = Axe().run(page, options=rules).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in told] == []
+
+
+def test_a_review_is_recorded_by_keyboard_alone(chromium, address, tokens, recorded):
+    with logged_in(chromium, address, tokens["decide"], 1280) as page:
+        page.goto(f"{address}/records/{recorded}")
+        page.focus("#found")
+        page.keyboard.type("Operating: holds")
+        page.keyboard.press("Tab")
+        page.keyboard.type("Looked at the newest report")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**#reviews")
+        assert "The operating review is on record" in page.inner_text("main")

@@ -10,12 +10,13 @@ from serving.api.routes import ENDPOINTS
 from serving.errors import ServingError
 from serving.store import keys
 
-PLACES = {"{account_id:path}": "acme-01", "{job_id}": "0" * 32}
+PLACES = {"{account_id:path}": "acme-01", "{job_id}": "0" * 32, "{record_id}": "one"}
 BODIES = {
     "/v1/predict": {"account_ids": ["acme-01"]},
     "/v1/jobs": {"account_ids": ["acme-01"]},
     "/v1/accounts/acme-01/decisions": {"choice": "accept"},
     "/v1/accounts/acme-01/facts": {"facts": {"strategic": 1}},
+    "/v1/records/one/reviews": {"kind": "initial", "outcome": "confirmed", "note": "looked"},
 }
 ALL = [pytest.param(e.method, e.path, e.permission, id=f"{e.method} {e.path}") for e in ENDPOINTS]
 RANKS = {"read": 0, "score": 1, "decide": 2, "admin": 3}
