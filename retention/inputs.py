@@ -76,10 +76,10 @@ KEPT = {
 }
 """What Keepwell's own store holds, by table and column; each is an empty table where there is no store.
 
-`score_history` has one row an account and kept run, `driver` being the policy's; `driver_history` one row an account
-and driver that raises its risk in the newest run, `owners` being roles with commas between; `sign_history` the warning
-signs, `play_history` the plays recorded in Keepwell, `holdout_history` who was drawn into which arm and when, `fact_history`
-what persons told (neither value nor moment: taken back).
+`score_history` has one row an account and kept run, `driver` being the policy's; `driver_history` one row an
+account and driver that raises its risk in the newest run, `owners` being roles with commas between; `sign_history`
+the warning signs, `play_history` the plays recorded in Keepwell, `holdout_history` who was drawn into which arm and
+when, `fact_history` what persons told (neither value nor moment: taken back).
 """
 
 CLOCK = {"score_history": "as_of", "driver_history": "as_of"}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from features.config import Settings
 from retention import house
 from retention.effects.holdout import Standing, exemption, is_held_out
-from retention.house import Programme
+from retention.sections import Programme
 from serving.assess import Assessed
 from serving.errors import ServingError
 from serving.policy import AlertRun

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from retention.blocks import Block, Chapter, Column, rows
 from retention.figures import Figure, share
-from retention.house import Mining
 from retention.mining.rules import Candidate, Finding, Rule, chosen, mine
 from retention.mining.snapshots import Array
+from retention.sections import Mining
 from serving.bundle import spec_of
 from serving.reasons import amount
 from training.past import Past

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from retention.capacity.choices import LEVELS, NOBODY, TEAM, Candidate
-from retention.house import Level
 from retention.inputs import Inputs
+from retention.sections import Level
 
 
 @dataclass(frozen=True)

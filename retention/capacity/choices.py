@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from retention.figures import Figure
-from retention.house import Capacity, Care, House, Level
+from retention.house import House
+from retention.sections import Capacity, Care, Level
 
 LEVELS: tuple[Level, ...] = ("high", "medium", "low")
 TEAM, NOBODY = "the team", "nobody"

@@ -7,7 +7,7 @@ import numpy as np
 from retention.capacity.choices import Choice
 from retention.capacity.solve import limits
 from retention.figures import Figure
-from retention.house import Level
+from retention.sections import Level
 
 DRAWS, SEED = 200, 20240501
 

@@ -7,7 +7,8 @@ from retention.capacity import compare
 from retention.capacity.choices import NOBODY, Candidate, Choice, choices
 from retention.capacity.solve import solve
 from retention.figures import Figure
-from retention.house import Capacity, House
+from retention.house import House
+from retention.sections import Capacity
 
 
 @dataclass(frozen=True, kw_only=True)

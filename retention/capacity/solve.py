@@ -10,7 +10,7 @@ import numpy as np
 
 from retention.capacity.choices import Choice
 from retention.errors import RetentionError
-from retention.house import Level
+from retention.sections import Level
 
 SECONDS = 20.0
 """How long one owner's programme may take; what it has found by then comes with the gap to the best bound."""

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from retention.blocks import Block, Column, Value, rows
 from retention.figures import UNKNOWN, Figure, difference, share
-from retention.house import Masking
 from retention.inputs import Inputs
 from retention.ledger import arrivals, rates, returns
 from retention.ledger.periods import Accounts, Ledger, Period, accounts, shifted
+from retention.sections import Masking
 
 QUARTER = 3
 USED_DAYS = 28

@@ -5,11 +5,11 @@ from datetime import date, datetime, timedelta
 from retention.blocks import Block, Column, Value, rows
 from retention.figures import UNKNOWN, Figure, difference, share
 from retention.health.leading import verdict
-from retention.house import Goal
 from retention.inputs import Inputs
 from retention.ledger import arrivals, baseline, rates, returns
 from retention.ledger.periods import YEAR, Ledger, Period, accounts, shifted
 from retention.metrics import METRICS
+from retention.sections import Goal
 from retention.voice import scores
 
 OUTCOMES = ("nps", "logo_churn", "renewal_rate", "nrr")

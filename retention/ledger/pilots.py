@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from retention.blocks import Block, Column, Value, rows
 from retention.figures import Figure, difference, share
-from retention.house import Pilot
 from retention.inputs import Inputs
 from retention.ledger.lifetimes import observed_until
+from retention.sections import Pilot
 
 DAY = timedelta(days=1)
 

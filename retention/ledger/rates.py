@@ -4,10 +4,10 @@ import numpy as np
 
 from retention.blocks import Block, Column, Value, rows
 from retention.figures import UNKNOWN, Figure, ratio, share
-from retention.house import Bound
 from retention.ledger.periods import Accounts, Ledger, Period, compared
 from retention.ledger.renewals import renewal_rate
 from retention.metrics import METRICS
+from retention.sections import Bound
 
 ENTERPRISE = ("logo_churn", "revenue_churn", "grr", "nrr", "renewal_rate")
 

@@ -11,8 +11,8 @@ from scipy.stats import false_discovery_control, norm
 
 from features.declare import Direction, Feature
 from retention.figures import Z95, Figure, median, share
-from retention.house import Mining
 from retention.mining.snapshots import Array, Flags, Snapshots
+from retention.sections import Mining
 
 Bound = Literal["at_least", "at_most"]
 QUANTILES = np.linspace(0.02, 0.98, 33)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from retention.errors import RetentionError
-from retention.house import Cause, SubCause, Told
+from retention.sections import Cause, SubCause, Told
 
 INVOLUNTARY = "involuntary"
 """The cause in retention.toml that is no choice of the customer's, apart from the six root causes."""

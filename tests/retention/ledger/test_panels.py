@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from retention.figures import UNKNOWN, Figure, difference, share
-from retention.house import Masking, load
+from retention.house import load
 from retention.ledger import checks
 from retention.ledger.arrivals import activation, referrals
 from retention.ledger.chapter import chapter
 from retention.ledger.periods import look
+from retention.sections import Masking
 
 Row = dict[str, Any]
 ALL = "[programme]\nfewest = 1\n"

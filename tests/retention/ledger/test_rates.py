@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from retention.figures import UNKNOWN, Figure, share
-from retention.house import Bound
 from retention.ledger import baseline, rates, renewals, returns
 from retention.ledger.chapter import chapter
 from retention.ledger.periods import Period, look
 from retention.metrics import METRICS
+from retention.sections import Bound
 
 Row = dict[str, Any]
 ALL = "[programme]\nfewest = 1\n"
