@@ -55,7 +55,7 @@ evidence: $(INSTALLED) ## train on the real data sets and print their evidence (
 slow: $(INSTALLED) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
 	$(BIN)/python -m pytest -q -n 2 -m "slow and not faults"
 
-faults: $(INSTALLED) ## kill -9, overload, hostile bodies, failing neighbours, at length (an hour; `make test` runs them short)
+faults: $(INSTALLED) ## kill -9, overload, hostile bodies, failing neighbours, at length (two hours; `make test` runs them short)
 	$(BIN)/python -m pytest -q -m "slow and faults"
 
 bench: $(INSTALLED) ## features, explanations and the endpoint, each against its control (15 minutes)

@@ -7,6 +7,7 @@ from features.config import Settings
 from training.commands.shared import err, progress
 
 if TYPE_CHECKING:
+    from retention.blocks import Report
     from serving.policy import Scope
     from serving.run import Kept
 
@@ -62,6 +63,16 @@ def warn_if_old(book: Any) -> None:
     days = (book["as_of"][0].as_py() - max(moments)).days if moments else 0
     if days > OLD_DAYS:
         err.print(f"[yellow]The newest data is {days} days older than that day; its scores tell of a silence.[/yellow]")
+
+
+def kept_report(settings: Settings, day: datetime) -> "Report":
+    """The retention report of a day, kept in the store."""
+    from serving.measuring import keep_report, retention_report
+
+    with progress() as tell:
+        found = retention_report(settings, day, tell)
+    keep_report(settings, found)
+    return found
 
 
 def kept_runs(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.config import Settings, load
-from training.commands.jobs import book_of, compare_models, kept_runs, train_and_register, warn_if_old
+from training.commands.jobs import book_of, compare_models, kept_report, kept_runs, train_and_register, warn_if_old
 from training.commands.shared import (
     DEFAULT,
     Config,
@@ -143,6 +143,7 @@ def demo(
     """End to end in a fresh folder: evidence, tiers of the book, and the ten accounts with most value at risk."""
     from training.demo import prepare, weeks_until
     from training.report import tables
+    from training.report.overview import key_figures
 
     settings, last = prepare(which, folder)
     told = train_and_register(settings)
@@ -152,9 +153,11 @@ def demo(
     if compared["promote"]:
         tracking.promote(settings, compared["challenger"], reasons=compared["reasons"], forced_because=None)
     book = kept_runs(settings, weeks_until(last), told["model_version"])[-1].scored.book
+    measured = kept_report(settings, last)
 
     def tell_all() -> None:
         out.print(tables.evidence(told), tables.tiers_of_book(book), tables.top_accounts(book, 10))
+        out.print(key_figures(measured))
         out.print(f"Everything is in {settings.root}; go on there with `keepwell explain`, `keepwell report`.")
 
     show(as_json, told, tell_all)
