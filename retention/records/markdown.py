@@ -65,7 +65,7 @@ def _frame(given: Document, body: Body) -> Iterator[str]:
                 plain(held["n"]),
                 held["confidence"],
                 held["as_of"][:10],
-                frame.metric_owners.get(name, ""),
+                frame.metric_owners.get(name, given.commit.signal_owner),
                 METRICS[name].definition if name in METRICS else UNKNOWN,
                 body["locked"]["definitions"][name],
             )
