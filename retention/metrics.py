@@ -88,6 +88,27 @@ METRICS = {
         ),
         _metric("expansion_revenue", "Expansion revenue", "money", "up", "recurring revenue added by customers held"),
         _metric("save_rate", "Save rate", "share", "up", "accounts treated that stayed / accounts treated, closed"),
+        _metric(
+            "play_effect",
+            "Effect of plays",
+            "share",
+            "up",
+            "share saved of the accounts treated - share saved of those held out",
+        ),
+        _metric(
+            "prevented_value",
+            "Prevented value",
+            "money",
+            "up",
+            "effect of plays, weighted by worth, x worth of the accounts treated",
+        ),
+        _metric(
+            "programme_roi",
+            "Return of the programme",
+            "share",
+            "up",
+            "(prevented value - cost) / cost of plays and overhead",
+        ),
         _metric("nps", "Net promoter score", "points", "up", "100 x (share of 9-10 minus share of 0-6)"),
         _metric(
             "at_risk_accounts", "At-risk accounts", "count", "down", "accounts in the lowest tier of the newest run"
@@ -134,7 +155,13 @@ METRICS = {
             "down",
             "new customers without a second day within 30 / new customers",
         ),
-        _metric("referral_rate", "Referral rate", "share", "up", "customers who brought one, or whose referral was recorded / customers"),
+        _metric(
+            "referral_rate",
+            "Referral rate",
+            "share",
+            "up",
+            "customers who brought one, or whose referral was recorded / customers",
+        ),
         _metric(
             "viral_coefficient", "Viral coefficient", "number", "up", "new customers referred by a customer / customers"
         ),

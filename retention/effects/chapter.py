@@ -3,6 +3,7 @@
 from retention.blocks import Block, Chapter
 from retention.effects import balance, cases, claims, guardrail, owners, preventable, programme, scorecards, timing
 from retention.effects.measured import Measured, measure
+from retention.figures import Figure
 from retention.inputs import Inputs
 
 TITLE = "Plays and their effect"
@@ -23,7 +24,19 @@ def chapter(inputs: Inputs) -> Chapter:
         title=TITLE,
         blocks=tuple(block for block in told if block.rows),
         not_measured=(*_not_measured(inputs, measured), *missing),
+        figures=_figures(measured),
     )
+
+
+def _figures(measured: Measured) -> dict[str, Figure]:
+    """The figures that decisions are held against: those that are known."""
+    told = {
+        "save_rate": measured.save_rate,
+        "play_effect": measured.effect,
+        "prevented_value": measured.prevented,
+        "programme_roi": measured.roi,
+    }
+    return {name: figure for name, figure in told.items() if figure.value is not None}
 
 
 def _worth(inputs: Inputs, measured: Measured) -> list[Block]:
