@@ -26,7 +26,7 @@ def plays(treated, held):
         {"account_id": n, "started_at": "2023-01-01", "ended_at": None if stays else "2024-02-10", "mrr": 1000.0}
         for n, _, stays in names
     ]
-    return rows, terms
+    return rows, [*terms, {"account_id": "later", "started_at": "2024-12-20", "ended_at": None, "mrr": 1.0}]
 
 
 @pytest.mark.system("R8", "R9", "R10", "X9")

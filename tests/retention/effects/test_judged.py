@@ -46,6 +46,7 @@ def card(gain=(None, None), effect=None, treated=50, held=50, **more):
         (card((-50.0, -30.0), Figure(0.1, 50, 0.05, 0.15)), "retire", "retire"),
         (card((0.1, 0.3), held=19), "wait", "go on"),
         (card((0.1, 0.3), treated=19), "wait", "go on"),
+        (card(held=0), "wait", "go on"),
         (card(), "wait", "go on"),
     ],
     ids=[
@@ -57,6 +58,7 @@ def card(gain=(None, None), effect=None, treated=50, held=50, **more):
         "few held",
         "few treated",
         "no holdout",
+        "no difference in what was done",
     ],
 )
 def test_a_play_is_promoted_or_retired_by_the_whole_interval_of_its_gain(one, suggested, kept):

@@ -150,7 +150,11 @@ def programme_of():
 def test_on_the_simulated_company_it_recovers_what_the_law_told_at_the_time(
     programme_of, opened, seed, record_property
 ):
-    """The oracle ranks by the law as it stood at the play; nobody knows how an account goes on."""
+    """The oracle ranks by the law as it stood at the play, as if the account stayed as it was.
+
+    It is no upper bound: a model learns how accounts usually go on from there. The clairvoyant, who knows how each went
+    on, is one, and told beside.
+    """
     sample, truth = programme_of(opened, seed, 3000)
     effect, stays = out_of_fold(sample)
     worth = sample.cases.worth
