@@ -16,8 +16,10 @@ def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=nbformat.NO_CONVERT)
 
 
-def test_all_four_are_there() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_signals", "02_leakage", "03_model_review", "04_driver_review"]
+def test_all_five_are_there() -> None:
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_signals", "02_leakage", "03_model_review", "04_driver_review", "05_retention_program",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
