@@ -2,14 +2,14 @@
 
     play_cases(account_id, begun_at, play, owner, driver, arm, is_treated, plays, kinds, cost_cents, unpriced,
                closes_at, is_customer, is_closed, lost_at, is_saved, yearly_cents, as_of, segment, tier,
-               risk_level, stays)
+               risk_level, scored_driver, stays)
 
 A case begins with an account's first play, carried out or held out; plays begun on the account within `outcome_days`
 of that belong to it, so an account is saved or lost once in a window, and its windows do not overlap. `arm` is what
 was drawn: holdout where the play was recorded as held out or Keepwell had drawn the account before. `is_treated` is
 what was done; `kinds` counts the different plays of a case. An account is saved that is not lost, for whatever
 reason, in (begun_at, begun_at + outcome_days]. A case is closed when everything about that window is
-known. `stays` is the chance to stay that the last score before gave.
+known. `stays` is the chance to stay that the last score before gave, `scored_driver` its driver.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,8 @@ def follow(inputs: Inputs, begun: str, name: str) -> None:
     inputs.engine.create("_dated", _dated(begun, days))
     inputs.engine.create(
         name,
-        f"""SELECT c.*, v.yearly_cents, s.as_of, COALESCE(s.segment, a.segment) AS segment, s.tier, s.risk_level,
+        f"""SELECT c.*, v.yearly_cents, s.as_of, COALESCE(s.segment, a.segment) AS segment, s.tier,
+                   s.risk_level, s.driver AS scored_driver,
                    POWER(1 - s.churn_probability, {stays}) AS stays,
                    c.is_customer AND c.closes_at <= {settled_until(inputs)} AS is_closed, c.lost_at IS NULL AS is_saved
             FROM _dated c

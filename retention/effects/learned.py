@@ -1,5 +1,9 @@
 """Whom a play would change most, learned from the cases: only commands reach this room of LightGBM."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -8,7 +12,7 @@ from features import snapshots, table
 from features.catalogue import declare, discover
 from retention.blocks import Block, Chapter, Column, rows
 from retention.effects import cases, preventable
-from retention.effects.measured import Measured, measure
+from retention.effects.measured import Measured, Table, measure
 from retention.effects.uplift import Model, Quality, Sample, learn, not_enough, out_of_fold, quality
 from retention.figures import Figure
 from retention.inputs import Inputs
@@ -16,9 +20,36 @@ from retention.report import Tell
 from retention.value import yearly_value
 
 Array = NDArray[np.float64]
-KINDS = ("driver", "segment")
+KINDS = ("driver", "scored_driver", "segment")
+"""Of a case: the driver that was noted with the play, the driver of the last score before, and the segment."""
 TITLE = "Whom a play would change most"
 KEYS = ("account_id", "snapshot_at")
+MOSTLY = 0.8
+"""Share of today's customers whose label must be known, for effects to depend on it."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """Today's customers: their features by name (n, p), and what a record each tells: account_id, owner, the kinds."""
+
+    names: list[str]
+    features: Array
+    told: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Labels that a play's effect may depend on, with the values of each that cases had."""
+
+    values: dict[str, list[str]]
+
+    def coded(self, told: Mapping[str, Sequence[str | None]]) -> Array:
+        """(n, kinds): the position of each label among its values; NaN for others."""
+        columns = []
+        for kind, known in self.values.items():
+            place = {value: float(i) for i, value in enumerate(known)}
+            columns.append([place.get(value or "", np.nan) for value in told[kind]])
+        return np.array(columns, dtype=np.float64).reshape(len(columns), -1).T
 
 
 def chapter(inputs: Inputs, tell: Tell) -> Chapter:
@@ -26,12 +57,16 @@ def chapter(inputs: Inputs, tell: Tell) -> Chapter:
     cases.make(inputs)
     measured, rules = measure(inputs), inputs.house.programme
     tell("measuring plays", 1, 3)
-    compared = None if measured.compared is None else measured.compared.cases
-    problem = not_enough(compared, least=rules.uplift_cases, losses=rules.uplift_losses)
-    if problem or measured.compared is None:
+    compared = measured.compared
+    problem = not_enough(
+        None if compared is None else compared.cases, least=rules.uplift_cases, losses=rules.uplift_losses
+    )
+    if problem or compared is None:
         return _by_average(inputs, measured, f"Effects of single accounts: {problem}")
-    sample, names, codes = _sample(inputs, measured)
+    book = _book(inputs)
+    kinds = usable(compared, book.told)
     tell("learning effects", 2, 3)
+    sample = sample_of(inputs, measured, kinds)
     effect, _ = out_of_fold(sample)
     found = quality(effect, sample.cases)
     if not (found.qini.low or 0.0) > 0:
@@ -39,8 +74,19 @@ def chapter(inputs: Inputs, tell: Tell) -> Chapter:
             "Effects of single accounts: the learned ranking is not shown to beat chance, its Qini interval holds zero"
         )
         return _by_average(inputs, measured, told, _quality(found, measured))
-    ranked = _ranking(inputs, measured, learn(sample), names, codes)
+    ranked = _ranking(inputs, measured, learn(sample), kinds, book)
     return Chapter(id="uplift", title=TITLE, blocks=(_quality(found, measured), ranked))
+
+
+def usable(compared: Table, told: Sequence[Mapping[str, Any]]) -> Kinds:
+    """The labels whose values among cases are known of most of today's customers.
+
+    What a play did for a driver is of no use for accounts whose driver nobody knows: those would be asked of a model
+    that never saw their like.
+    """
+    values = {kind: sorted(compared.groups(kind)) for kind in KINDS}
+    enough = MOSTLY * len(told)
+    return Kinds({k: known for k, known in values.items() if known and sum(row[k] in known for row in told) >= enough})
 
 
 def _by_average(inputs: Inputs, measured: Measured, why: str, *blocks: Block) -> Chapter:
@@ -55,59 +101,72 @@ def _by_average(inputs: Inputs, measured: Measured, why: str, *blocks: Block) ->
     return Chapter(id="uplift", title=TITLE, blocks=told, not_measured=missing)
 
 
-def _sample(inputs: Inputs, measured: Measured) -> tuple[Sample, list[str], dict[str, list[str]]]:
+def sample_of(inputs: Inputs, measured: Measured, kinds: Kinds) -> Sample:
     """The cases of both arms with every feature as it was on the day of the case, kinds first."""
-    assert measured.compared is not None
+    compared = measured.compared
+    assert compared is not None
     name = "play_cases" if measured.basis == "held-out plays" else "drawn_cases"
-    inputs.engine.create(
-        "case_spine",
-        f"SELECT account_id, DATE_TRUNC('day', begun_at) AS snapshot_at FROM {name} WHERE is_closed",
-    )
-    found = _features(inputs, "case_spine")
-    inputs.engine.register("case_features", found)
-    names = [column for column in found.column_names if column not in KEYS]
-    ordered = inputs.engine.query(
-        f"""SELECT f.* FROM {name} c JOIN case_features f ON f.account_id = c.account_id
-                 AND f.snapshot_at = DATE_TRUNC('day', c.begun_at)
-            WHERE c.is_closed ORDER BY c.account_id, c.begun_at"""
-    )
-    codes = {kind: sorted(measured.compared.groups(kind)) for kind in KINDS}
-    kinds = [_coded(measured.compared.labels[kind].tolist(), codes[kind]) for kind in KINDS]
-    features = np.column_stack([*kinds, *(_column(ordered, column) for column in names)])
-    return Sample(cases=measured.compared.cases, features=features, kinds=len(KINDS)), names, codes
+    day = "DATE_TRUNC('day', begun_at) AS snapshot_at"
+    inputs.engine.create("case_spine", f"SELECT account_id, {day} FROM {name} WHERE is_closed")
+    found = _features(inputs, "case_spine").sort_by([("account_id", "ascending"), ("snapshot_at", "ascending")])
+    told = {kind: compared.labels[kind].tolist() for kind in kinds.values}
+    features = np.column_stack([kinds.coded(told), _matrix(found)]) if kinds.values else _matrix(found)
+    return Sample(cases=compared.cases, features=features, kinds=len(kinds.values))
 
 
 def _features(inputs: Inputs, spine: str) -> pa.Table:
-    words = discover(
-        inputs.engine, inputs.staged, known_by=inputs.as_of, max_events=inputs.settings.features.max_events
-    )
+    most = inputs.settings.features.max_events
+    words = discover(inputs.engine, inputs.staged, known_by=inputs.as_of, max_events=most)
     return table.build(inputs.engine, inputs.staged, declare(inputs.staged, words), spine)
 
 
-def _ranking(inputs: Inputs, measured: Measured, model: Model, names: list[str], codes: dict[str, list[str]]) -> Block:
-    """Today's customers by expected preventable loss."""
+def _matrix(found: pa.Table) -> Array:
+    columns = [found[name].cast("float64").to_numpy(zero_copy_only=False) for name in _names(found)]
+    return np.column_stack(columns)
+
+
+def _names(found: pa.Table) -> list[str]:
+    return [name for name in found.column_names if name not in KEYS]
+
+
+def _book(inputs: Inputs) -> Book:
+    """The customers of the day, in the order of their ids."""
     snapshots.spine_at(inputs.settings, inputs.engine, inputs.staged, inputs.as_of)
-    found = _features(inputs, "spine")
-    inputs.engine.register("book_features", found)
-    labels = inputs.engine.query(
-        """SELECT f.account_id, s.driver, COALESCE(s.segment, a.segment) AS segment, COALESCE(s.owner, a.owner) AS owner
-           FROM book_features f
+    found = _features(inputs, "spine").sort_by("account_id")
+    inputs.engine.register("book_accounts", found.select(["account_id"]))
+    told = inputs.engine.query(
+        """SELECT f.account_id, COALESCE(s.owner, a.owner) AS owner, s.driver, s.driver AS scored_driver,
+                  COALESCE(s.segment, a.segment) AS segment
+           FROM book_accounts f
            LEFT JOIN (SELECT account_id, MAX(segment) AS segment, MAX(owner) AS owner FROM known_accounts GROUP BY 1) a
                 USING (account_id)
            LEFT JOIN (SELECT * FROM score_history WHERE as_of = (SELECT MAX(as_of) FROM score_history)) s
                 USING (account_id)
            ORDER BY f.account_id"""
     ).to_pylist()
-    ordered = inputs.engine.query("SELECT * FROM book_features ORDER BY account_id")
-    plain = np.column_stack([_column(ordered, column) for column in names])
-    kinds = [_coded([row[kind] for row in labels], codes[kind]) for kind in KINDS]
-    features = np.column_stack([*kinds, plain])
+    return Book(_names(found), _matrix(found), told)
+
+
+def _ranking(inputs: Inputs, measured: Measured, model: Model, kinds: Kinds, book: Book) -> Block:
+    """Today's customers by expected preventable loss."""
+    coded = kinds.coded({kind: [row[kind] for row in book.told] for kind in kinds.values})
+    features = np.column_stack([coded, book.features]) if kinds.values else book.features
     effect, loss = model.effects(features), 1 - model.stays(features, treated=False)
     house, cost = inputs.house, preventable.mean_cost(measured)
-    worth = yearly_value(names, plain) * house.money.gross_margin * house.programme.saved_years
+    worth = yearly_value(book.names, book.features) * house.money.gross_margin * house.programme.saved_years
     gain = effect * worth - cost
     by_risk = np.argsort(np.argsort(-loss, kind="stable"), kind="stable") + 1
-    order = sorted(range(len(gain)), key=lambda i: (np.isnan(gain[i]), -gain[i], labels[i]["account_id"]))
+    numbers = zip(*([_known(float(x)) for x in values] for values in (loss, effect, worth, gain)), strict=True)
+    told = [
+        (row["account_id"], row["owner"], row["segment"], *known, int(place))
+        for row, known, place in zip(book.told, numbers, by_risk, strict=True)
+    ]
+    unused = [kind for kind in KINDS if kind not in kinds.values]
+    notes = [f"A play would pay at {int(np.nansum(gain > 0)):,} of {len(gain):,} accounts, at {cost:,.0f} a play."]
+    if unused:
+        notes.append(
+            f"Not used: {', '.join(unused)}; of today's customers they are not known in the words of the cases."
+        )
     return Block(
         id="learned",
         title=TITLE,
@@ -124,16 +183,9 @@ def _ranking(inputs: Inputs, measured: Measured, model: Model, names: list[str],
             Column("preventable", "Preventable", "money"),
             Column("by_risk", "Place by risk", "count"),
         ),
-        rows=rows(
-            (
-                *(labels[i][name] for name in ("account_id", "owner", "segment")),
-                *(_known(float(values[i])) for values in (loss, effect, worth, gain)),
-                int(by_risk[i]),
-            )
-            for i in order
-        ),
+        rows=rows(sorted(told, key=lambda row: (row[6] is None, -(row[6] or 0.0), row[0]))),
         account="account_id",
-        notes=(f"A play would pay at {int(np.nansum(gain > 0)):,} of {len(gain):,} accounts, at {cost:,.0f} a play.",),
+        notes=tuple(notes),
     )
 
 
@@ -153,17 +205,6 @@ def _quality(found: Quality, measured: Measured) -> Block:
 
 def _mean(found: Quality) -> tuple[str, Figure]:
     return "effect over all, as predicted", Figure(found.predicted)
-
-
-def _coded(values: list[str | None], known: list[str]) -> Array:
-    """Position of each value in `known`; NaN for others."""
-    place = {value: float(i) for i, value in enumerate(known)}
-    return np.array([place.get(value or "", np.nan) for value in values])
-
-
-def _column(found: pa.Table, name: str) -> Array:
-    column: Array = found[name].cast("float64").to_numpy(zero_copy_only=False)
-    return column
 
 
 def _known(value: float) -> float | None:

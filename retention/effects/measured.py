@@ -15,7 +15,7 @@ from retention.inputs import Inputs
 
 Array = NDArray[np.float64]
 Basis = Literal["held-out plays", "held-out accounts", "assumed", "not known"]
-LABELS = ("play", "owner", "driver", "segment", "tier", "risk_level")
+LABELS = ("play", "owner", "driver", "scored_driver", "segment", "tier", "risk_level")
 
 
 @dataclass(frozen=True, kw_only=True)

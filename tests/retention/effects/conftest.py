@@ -8,6 +8,7 @@ from shutil import rmtree
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from features.config import load
@@ -17,7 +18,7 @@ from features.synthetic import Company, write
 from retention import house
 from retention.effects import cases
 from retention.effects.estimate import Cases
-from retention.inputs import Inputs, open_inputs
+from retention.inputs import KEPT, Inputs, open_inputs
 
 BEGUN = "2023-01-01"
 PLAY = "2024-03-01"
@@ -133,14 +134,18 @@ def opened(tmp_path_factory: Any) -> Any:
     """Inputs of a simulated company at its end, with a retention.toml over the shipped one."""
 
     @contextmanager
-    def make(company: Company, rules: str = "") -> Iterator[Inputs]:
+    def make(company: Company, rules: str = "", kept: dict[str, list[Row]] | None = None) -> Iterator[Inputs]:
         folder = tmp_path_factory.mktemp("company")
         settings = load(write(company, folder))
         path = folder / "retention.toml"
         path.write_text(rules, encoding="utf-8")
         with open_engine(settings.home_dir) as engine:
             staged = stage(settings, engine)
-            yield open_inputs(engine, staged, settings, house.load(path), company.end)
+            held = {
+                name: pa.Table.from_pylist(rows, schema=pa.schema(list(KEPT[name].items())))
+                for name, rows in (kept or {}).items()
+            }
+            yield open_inputs(engine, staged, settings, house.load(path), company.end, held)
         rmtree(folder)
 
     return make

@@ -10,6 +10,7 @@ from retention.effects.measured import measure
 from retention.effects.uplift import Sample, not_enough, out_of_fold, qini, qini_curve, quality, uplift_at
 
 SHARES = (0.05, 0.1, 0.2, 0.3)
+MILD = ("feedback", "relationship", "commercial")
 
 
 def made(held, saved):
@@ -134,7 +135,9 @@ def programme_of():
         with open_company(company) as inputs:
             cases.make(inputs)
             inputs.engine.register("truth", company.truth.cases)
-            sample, *_ = learned._sample(inputs, measure(inputs))
+            measured = measure(inputs)
+            told = [{name: labels[0] for name, labels in measured.compared.labels.items()}]
+            sample = learned.sample_of(inputs, measured, learned.usable(measured.compared, told))
             truth = inputs.engine.query(
                 """SELECT t.* FROM play_cases c JOIN truth t ON t.account_id = c.account_id AND t.at = c.begun_at
                    WHERE c.is_closed ORDER BY c.account_id, c.begun_at"""
@@ -169,17 +172,43 @@ def test_on_the_simulated_company_it_recovers_what_the_law_told_at_the_time(
         assert told["risk"] >= 1.3, (share, told)
 
 
-def test_the_command_line_ranks_a_simulated_companys_customers(opened):
-    company = simulate(accounts=500, months=18, seed=4, messy=False, rate=0.07, programme=Programme())
-    rules = "[programme]\nuplift_cases = 50\nuplift_losses = 20"
-    with opened(company, rules) as inputs:
+@pytest.mark.system("G10")
+def test_todays_customers_are_ranked_where_their_driver_is_known(opened):
+    strong = Programme(effects=dict.fromkeys(("usage", "support"), -4.0) | dict.fromkeys(MILD, 0.4), hurt=2.0)
+    company = simulate(accounts=900, months=24, seed=4, messy=False, rate=0.1, programme=strong)
+    drivers = np.array(["usage", "feedback", "support", "relationship", "commercial"])
+    truth = company.truth.rows.to_pandas()
+    last = truth[truth.snapshot_at == truth.snapshot_at.max()]
+    told = drivers[last[drivers].to_numpy().argmax(axis=1)]
+    day = {"as_of": company.end}
+    scores = [day | {"account_id": who, "driver": one} for who, one in zip(last.account_id, told, strict=True)]
+    with opened(company, kept={"score_history": scores}) as inputs:
         found = learned.chapter(inputs, lambda *_: None)
+    assert found.not_measured == ()
     quality_ = {row["what"]: row["share"] for row in found.block("uplift_quality").as_dicts()}
-    assert quality_["Qini"].low < quality_["Qini"].value < quality_["Qini"].high
-    if quality_["Qini"].low > 0:
-        ranked = found.block("learned").as_dicts()
-        gains = [row["preventable"] for row in ranked if row["preventable"] is not None]
-        assert gains == sorted(gains, reverse=True)
-        assert len({row["account_id"] for row in ranked}) == len(ranked) > 100
-    else:
-        assert "not shown to beat chance" in found.not_measured[0]
+    assert 0 < quality_["Qini"].low < quality_["Qini"].value < quality_["Qini"].high
+    assert quality_["effect among the first 20 %"].value > quality_["effect over all"].value
+    ranked = found.block("learned").as_dicts()
+    gains = [row["preventable"] for row in ranked if row["preventable"] is not None]
+    assert gains == sorted(gains, reverse=True)
+    assert len({row["account_id"] for row in ranked}) == len(ranked) > 200
+    effects = {driver: [] for driver in drivers}
+    driver_of = dict(zip(last.account_id, told, strict=True))
+    for row in ranked:
+        if row["account_id"] in driver_of:
+            effects[driver_of[row["account_id"]]].append(row["effect"])
+    means = {driver: np.mean(values) for driver, values in effects.items()}
+    assert means["usage"] > means["feedback"]
+    assert means["support"] > means["relationship"]
+
+
+def test_labels_that_todays_customers_do_not_have_are_not_learned_from(opened):
+    company = simulate(accounts=300, months=12, seed=4, messy=False, rate=0.07, programme=Programme())
+    rules = "[programme]\nuplift_cases = 20\nuplift_losses = 5"
+    with opened(company, rules) as inputs:
+        cases.make(inputs)
+        compared = measure(inputs).compared
+        nobody = [{"driver": None, "scored_driver": None, "segment": "smb"}] * 10
+        assert list(learned.usable(compared, nobody).values) == ["segment"]
+        strangers = [{"driver": "elsewhere", "scored_driver": "usage", "segment": None}] * 10
+        assert list(learned.usable(compared, strangers).values) == []
