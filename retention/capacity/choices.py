@@ -81,13 +81,14 @@ def effect_of(name: str, care: Care, effects: Mapping[str, Figure]) -> tuple[Fig
     """A play's effect, and whether it is the measured one.
 
     A measurement stands when its interval is no wider than the range that the house assumes: a few cases do not throw
-    over what is thought of a play (systems X12).
+    over what is thought of a play (systems X12). One that is below zero by its whole interval stands however wide it
+    is: nobody plans a play that was seen to do harm.
     """
     found, assumed = effects.get(name), Figure(care.effect.base, None, care.effect.low, care.effect.high)
     if found is None or found.value is None or found.low is None or found.high is None:
         return assumed, False
     is_tight = found.high - found.low <= care.effect.high - care.effect.low
-    return (found, True) if is_tight else (assumed, False)
+    return (found, True) if is_tight or found.high < 0 else (assumed, False)
 
 
 def _priced(name: str, care: Care, capacity: Capacity, effects: Mapping[str, Figure]) -> tuple[float, Figure]:

@@ -16,7 +16,8 @@ STEPS, HALVINGS = 200, 60
 class BreakEven:
     """The share of churn that an option must prevent to be worth as much as holding still (A).
 
-    None where no share does. `saved` is how many accounts that is, in expectation.
+    The same share in every scenario, so that it means something where the effect's range holds zero; churn and value
+    stay each scenario's own. None where no share up to 1 does. `saved` is how many accounts that is, in expectation.
     """
 
     option: Name
@@ -50,20 +51,26 @@ class Lever:
 
 
 def break_even(compare: Compare, commit: Commit) -> list[BreakEven]:
-    """For B and C: with E(f) = f G - K, G the expected margin and K the expected cost, f* = (K + E(A)) / G."""
+    """For B and C: E(e) = e G - K, G the expected margin were all churn prevented, K the cost: e* = (K + E(A)) / G."""
     hold, found = recommend(compare, commit).expected["A"], []
     for name in ("B", "C"):
-        ours = [one for one in outcomes(compare) if one.option == name]
+        ours = [one for one in outcomes(with_effect(compare, name, 1.0)) if one.option == name]
         weights = {s: getattr(commit.likelihood, s) for s in SCENARIOS}
         margin, cost, saved = (
             sum(weights[one.scenario] * getattr(one, field) for one in ours) for field in ("margin", "cost", "saved")
         )
-        factor = (cost + hold) / margin if margin > 0 else None
-        effect = compare.options[name].effect.base
-        needed = None if factor is None or factor * effect > 1 else factor * effect
-        count = None if factor is None or needed is None else factor * saved
-        found.append(BreakEven(option=name, effect=effect, needed=needed, saved=count))
+        effect = (cost + hold) / margin if margin > 0 else None
+        needed = None if effect is None or effect > 1 else effect
+        count = None if needed is None else needed * saved
+        found.append(BreakEven(option=name, effect=compare.options[name].effect.base, needed=needed, saved=count))
     return found
+
+
+def with_effect(compare: Compare, name: Name, effect: float) -> Compare:
+    """The comparison with an option that prevents the same share of churn in every scenario."""
+    option = compare.options[name]
+    same = option.effect.model_copy(update=dict.fromkeys(SCENARIOS, effect))
+    return compare.model_copy(update={"options": {**compare.options, name: option.model_copy(update={"effect": same})}})
 
 
 def flips(compare: Compare, commit: Commit) -> list[Flip]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from retention.records import document
 from retention.records.deciding import computed
 from retention.records.scenarios import outcomes, recommend
-from retention.records.thresholds import break_even, flips, levers, moved
+from retention.records.thresholds import break_even, flips, levers, moved, with_effect
 
 
 @pytest.mark.system("X7", "X8")
@@ -56,12 +56,21 @@ def test_of_equals_the_one_that_changes_least_is_taken(decision):
 def test_at_the_break_even_save_rate_an_option_is_worth_as_much_as_holding_still(decision):
     found = decision()
     for one in break_even(found.compare, found.commit):
-        there = moved(found.compare, f"{one.option}.effect", one.needed / one.effect)
+        there = with_effect(found.compare, one.option, one.needed)
         assert recommend(there, found.commit).expected[one.option] == pytest.approx(0, abs=1e-6)
         saved = sum(
             getattr(found.commit.likelihood, o.scenario) * o.saved for o in outcomes(there) if o.option == one.option
         )
         assert one.saved == pytest.approx(saved)
+
+
+@pytest.mark.system("X7")
+def test_the_break_even_share_does_not_depend_on_the_effect_that_was_measured(decision):
+    """Nor does it shrink because a range holds zero: only churn, value and cost say what must be prevented."""
+    narrow = decision()
+    wide = decision({"compare.options.B.effect.low": -0.9, "compare.options.B.effect.high": 0.95})
+    needed = [one.needed for one in break_even(narrow.compare, narrow.commit)]
+    assert [one.needed for one in break_even(wide.compare, wide.commit)] == pytest.approx(needed)
 
 
 def test_where_no_save_rate_pays_none_is_told(decision):
