@@ -9,6 +9,7 @@ from retention import house
 from retention.capacity import measured
 from retention.capacity.candidates import HELD_OUT, NOT_PREVENTABLE, NOT_SCORED, find
 from retention.capacity.chapter import NO_SCORES, chapter
+from retention.capacity.choices import effect_of
 from retention.figures import Figure
 from retention.inputs import KEPT, open_inputs
 
@@ -159,3 +160,17 @@ recorded_as = ["Adoption campaign"]
 hours = 1
 effect = { low = 0, base = 0.1, high = 0.2 }
 """
+
+
+@pytest.mark.system("G10")
+@pytest.mark.parametrize(
+    ("measured_effect", "stands"),
+    [
+        pytest.param(Figure(0.3, 900, 0.25, 0.35), True, id="as tight as what is assumed"),
+        pytest.param(Figure(0.3, 20, -0.3, 0.9), False, id="too loose"),
+        pytest.param(Figure(-0.8, 20, -1.5, -0.1), True, id="loose, and harm by its whole interval"),
+    ],
+)
+def test_a_measured_effect_stands_when_it_is_tight_or_tells_of_harm(measured_effect, stands):
+    care = house.load(None).plays["re_engage"]
+    assert effect_of("re_engage", care, {"re_engage": measured_effect})[1] is stands
