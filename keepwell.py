@@ -8,7 +8,7 @@ from rich.markup import escape
 from features.errors import SourceError
 from retention.errors import RetentionError
 from serving.errors import ServingError
-from training.commands import data, effects, facts, journey, models, reasons, records, retention, scores, service
+from training.commands import data, effects, facts, journey, models, plays, reasons, records, retention, scores, service
 from training.commands.shared import err
 from training.errors import EvidenceError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Customer health and churn, with proof.",
 )
-for room in (data, models, scores, facts, service, retention, journey, reasons, effects, records):
+for room in (data, models, scores, facts, plays, service, retention, journey, reasons, effects, records):
     app.add_typer(room.app)
 
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from serving.delivery import Line
 from serving.policy import Preview
+from serving.store.decisions import Intervention
 from serving.store.facts import Fact
 from serving.store.keys import ApiKey
 from training.report.layout import bullets, section, table
@@ -36,6 +37,19 @@ def facts(found: Sequence[Fact]) -> RenderableType:
         value = told if fact.moment is None else f"{fact.moment:%Y-%m-%d}"
         known, note = f"{fact.at:%Y-%m-%d %H:%M}", escape((fact.note or "")[:60])
         rows.add_row(escape(fact.account_id), escape(fact.name), value, known, escape(fact.by), note)
+    return rows
+
+
+def plays(found: Sequence[Intervention]) -> RenderableType:
+    """Each play with who did it, against what, at what cost."""
+    if not found:
+        return Text("No play is recorded yet; `keepwell plays record ACCOUNT PLAY` records one.")
+    rows = table("account", "play", "on", "arm", "owner", "driver", "cost>", "outcome")
+    for one in found:
+        told = [escape(text or UNKNOWN) for text in (one.owner, one.driver)]
+        cost = UNKNOWN if one.cost is None else number(one.cost, 0)
+        outcome = escape((one.outcome or UNKNOWN)[:40])
+        rows.add_row(escape(one.account_id), escape(one.play), f"{one.at:%Y-%m-%d}", one.arm, *told, cost, outcome)
     return rows
 
 

@@ -4,7 +4,7 @@ from training.report.account_tables import tiers_of_book, top_accounts, waterfal
 from training.report.data_tables import catalogue, contract_report, guessed
 from training.report.evidence_tables import evidence
 from training.report.rival_tables import backtest, comparison
-from training.report.service_tables import deliveries, facts, keys, policy_preview
+from training.report.service_tables import deliveries, facts, keys, plays, policy_preview
 
 __all__ = [
     "backtest",
@@ -16,6 +16,7 @@ __all__ = [
     "facts",
     "guessed",
     "keys",
+    "plays",
     "policy_preview",
     "tiers_of_book",
     "top_accounts",

@@ -16,6 +16,7 @@ BODIES = {
     "/v1/jobs": {"account_ids": ["acme-01"]},
     "/v1/accounts/acme-01/decisions": {"choice": "accept"},
     "/v1/accounts/acme-01/facts": {"facts": {"strategic": 1}},
+    "/v1/accounts/acme-01/plays": {"play": "check_in"},
     "/v1/records/one/reviews": {"kind": "initial", "outcome": "confirmed", "note": "looked"},
 }
 ALL = [pytest.param(e.method, e.path, e.permission, id=f"{e.method} {e.path}") for e in ENDPOINTS]
