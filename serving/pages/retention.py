@@ -18,7 +18,7 @@ TILES = (
     ("nps", "Net promoter score"),
     ("at_risk_accounts", "At-risk accounts"),
     ("value_at_risk", "Value at risk"),
-    ("save_rate", "Save rate"),
+    ("play_effect", "Effect of plays"),
 )
 """Figures above the chapters, in this order, those that were measured."""
 UNITS = {"nps": "points", "at_risk_accounts": "count", "value_at_risk": "money"}
