@@ -178,7 +178,7 @@ METRICS = {
         ),
         _metric(
             "reason_drift",
-            "Drift of the reasons",
+            "Reasons for leaving as before, p-value",
             "number",
             "up",
             "probability that recent and earlier losses, with reasons so different, come from one distribution",
