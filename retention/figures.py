@@ -43,6 +43,11 @@ class Figure:
 UNKNOWN = Figure(None, 0)
 
 
+def numbers(held: object) -> Array:
+    """A list out of the engine as numbers; null, where nothing was collected, as none."""
+    return np.array(held if isinstance(held, list) else [], dtype=np.float64)
+
+
 def share(part: int, whole: int, *, fewest: int = 1) -> Figure:
     """A share with Wilson's score interval (Wilson 1927); not known for fewer than `fewest` cases.
 

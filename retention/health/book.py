@@ -3,14 +3,10 @@
 from collections import defaultdict
 from math import sqrt
 
-import numpy as np
-from numpy.typing import NDArray
-
 from retention.blocks import Block, Chart, Column, rows
-from retention.figures import Z95, Figure, share
+from retention.figures import Z95, Array, Figure, numbers, share
 from retention.inputs import Inputs
 
-Array = NDArray[np.float64]
 NEWEST = "(SELECT * FROM score_history WHERE as_of = (SELECT MAX(as_of) FROM score_history))"
 
 
@@ -60,7 +56,7 @@ def at_risk(inputs: Inputs) -> tuple[Block, dict[str, Figure]]:
             FROM score_history GROUP BY as_of ORDER BY as_of"""
     ):
         counts = Figure(float(str(red)), int(str(n)))
-        values = expected_loss(_array(p), _array(worth))
+        values = expected_loss(numbers(p), numbers(worth))
         told.append((at, counts, values))
     block = Block(
         id="at_risk",
@@ -115,7 +111,3 @@ def losses_to_expect(inputs: Inputs) -> Block:
         rows=rows(found),
         account="account_id",
     )
-
-
-def _array(held: object) -> Array:
-    return np.array(held if isinstance(held, list) else [], dtype=np.float64)

@@ -1,10 +1,7 @@
 """How customers use the product, month by month."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from retention.blocks import Block, Chart, Column, rows
-from retention.figures import mean, share
+from retention.figures import mean, numbers, share
 from retention.inputs import Inputs
 
 MONTHS = 24
@@ -30,7 +27,7 @@ def by_month(inputs: Inputs) -> Block:
             GROUP BY c.month ORDER BY c.month DESC LIMIT {MONTHS}"""
     )
     told = [
-        (month, share(int(str(active)), int(str(n))), mean(_numbers(days)), mean(_numbers(kinds)))
+        (month, share(int(str(active)), int(str(n))), mean(numbers(days)), mean(numbers(kinds)))
         for month, n, active, days, kinds in reversed(found)
     ]
     return Block(
@@ -48,7 +45,3 @@ def by_month(inputs: Inputs) -> Block:
         rows=rows(told),
         chart=Chart("line", "month", ("active",)),
     )
-
-
-def _numbers(held: object) -> NDArray[np.float64]:
-    return np.array(held if isinstance(held, list) else [], dtype=np.float64)

@@ -1,10 +1,7 @@
 """Whether anybody answers them: loops closed, deadlines kept, tickets responded to and resolved."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from retention.blocks import Block, Chart, Column, rows
-from retention.figures import mean, median, share
+from retention.figures import mean, median, numbers, share
 from retention.inputs import Inputs
 from retention.voice.scores import CLASS, NPS
 
@@ -48,7 +45,7 @@ def loops(inputs: Inputs) -> Block:
             Column("closed", "Closed", "share", has_interval=True),
             Column("hours", "Hours until then, median", "hours", has_interval=True),
         ),
-        rows=rows((who, share(_int(n), _int(of)), median(_floats(hours))) for who, n, of, hours in found),
+        rows=rows((who, share(_int(n), _int(of)), median(numbers(hours))) for who, n, of, hours in found),
     )
 
 
@@ -115,10 +112,10 @@ def tickets(inputs: Inputs) -> Block:
         (
             quarter,
             n,
-            median(_floats(first)),
-            median(_floats(done)),
+            median(numbers(first)),
+            median(numbers(done)),
             share(_int(hot), _int(n)),
-            mean(_floats(csat)),
+            mean(numbers(csat)),
             still,
         )
         for quarter, n, first, done, hot, csat, still in found
@@ -164,7 +161,3 @@ def _hours(until: str) -> str:
 
 def _int(value: object) -> int:
     return int(str(value))
-
-
-def _floats(held: object) -> NDArray[np.float64]:
-    return np.array(held if isinstance(held, list) else [], dtype=np.float64)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from retention.blocks import Block, Chart, Column, rows
-from retention.figures import UNKNOWN, Figure, mean
+from retention.figures import UNKNOWN, Figure, mean, numbers
 from retention.inputs import Inputs
 
 CLASS = "CASE WHEN score >= 9 THEN 'promoter' WHEN score >= 7 THEN 'passive' ELSE 'detractor' END"
@@ -39,7 +39,7 @@ def by_quarter(inputs: Inputs) -> Block:
     for quarter, classes, csat, accounts in found:
         held = _texts(classes)
         parts = [held.count(name) / len(held) if held else None for name in WORTH]
-        told.append((quarter, nps(held), *parts, _mean_of(csat), accounts))
+        told.append((quarter, nps(held), *parts, mean(numbers(csat)), accounts))
     return Block(
         id="nps",
         title="NPS and satisfaction by quarter",
@@ -111,7 +111,3 @@ def by_account(inputs: Inputs) -> Block:
 
 def _texts(held: object) -> list[str]:
     return [str(value) for value in held] if isinstance(held, list) else []
-
-
-def _mean_of(held: object) -> Figure:
-    return mean(np.array(held, dtype=np.float64)) if isinstance(held, list) else UNKNOWN

@@ -2,10 +2,8 @@
 
 from datetime import datetime
 
-import numpy as np
-
 from retention.blocks import Block, Column, rows
-from retention.figures import Figure, median, share
+from retention.figures import Figure, median, numbers, share
 from retention.inputs import Inputs
 from retention.voice.scores import CLASS, NPS
 
@@ -101,7 +99,7 @@ def quarter_of(moment: object) -> str:
 
 def lead_of(days: object) -> Figure:
     """Median of a list of days out of the engine; not known where it is empty."""
-    return median(np.array(days if isinstance(days, list) else [], dtype=np.float64))
+    return median(numbers(days))
 
 
 def _usual_lead(inputs: Inputs, falls: str) -> tuple[float, bool]:
