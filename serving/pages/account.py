@@ -18,7 +18,7 @@ from serving.pages.words import adding_up, told
 from serving.policy import Policy
 from serving.store import accounts, decisions, runs, signs
 from serving.store import facts as fact_log
-from serving.store.decisions import Decision
+from serving.store.decisions import Decision, Intervention
 from serving.store.facts import Fact
 from serving.store.runs import ModelVersion, Run
 from serving.store.scores import Scored
@@ -27,6 +27,7 @@ LOOK_BACK = timedelta(days=730)
 FLASHES = {
     "decided": "Your decision is recorded; it is the first in the history below.",
     "told": "What you told is recorded; the next run reads it.",
+    "done": "The play is recorded; what it changes is measured when its time is over.",
 }
 """What the page says after a form was taken, by the field of its address that says so."""
 
@@ -41,6 +42,7 @@ class Found:
     past: Sequence[accounts.Past]
     warned: Sequence[signs.Raised]
     decided: Sequence[Decision]
+    done: Sequence[Intervention]
     told: Mapping[str, Fact]
     seen: Mapping[str, tuple[float, float]]
 
@@ -71,6 +73,7 @@ def find(visit: Visit, account_id: str) -> Found:
             past=accounts.history(db, account_id, since=since),
             warned=signs.of_account(db, account_id, since=since),
             decided=decisions.history(db, account_id),
+            done=decisions.list_interventions(db, account_id=account_id)[::-1],
             told=fact_log.in_force(db, account_id, at=visit.context.clock()),
             seen=ranges(db, run.id, names) if scored.features and names else {},
         )
@@ -102,6 +105,7 @@ def shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fau
         events_by_day=by_day(found.past, events),
         open_signs={sign.rule: sign for sign in found.warned if sign.closed_at is None},
         decided=found.decided,
+        done=found.done,
         age=age_of(visit.context, found.run),
         known=facts.known(policy, found.told, scored, found.run),
         in_words=lambda decision: decision_in_words(policy, decision),

@@ -1,4 +1,4 @@
-"""Forms that are sent from an account's page: a decision, and facts; recorded as the API records them."""
+"""Forms that are sent from an account's page: a decision, facts, a play; recorded as the API records them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,13 @@ from starlette.responses import RedirectResponse, Response
 
 from serving.api import decisions as decision_door
 from serving.api import facts as fact_door
+from serving.api import plays as play_door
 from serving.api.answers import Fault
 from serving.api.asks import Ask, Decide
 from serving.api.endpoint import Asked
 from serving.api.facts import Tell
 from serving.api.limits import Deadline
+from serving.api.plays import RecordPlay
 from serving.api.problems import Problem, faults_of
 from serving.pages.account import find, shown
 from serving.pages.door import Visit
@@ -23,6 +25,8 @@ UNDERSTOOD = (409, 422)
 """A form that was understood and cannot be: it is shown again with the reason."""
 FIELDS = ("play", "reason", "tier", "risk_level")
 """Fields of the form of a decision."""
+PLAYED = ("cost", "outcome")
+"""Fields of the form of a play, beside the play."""
 
 
 def decide(visit: Visit) -> Response:
@@ -56,6 +60,31 @@ def tell(visit: Visit) -> Response:
     except Problem as problem:
         return shown(visit, found, status=422, faults=[_fault("facts", problem)])
     return _back(account_id, "facts", told=len(told))
+
+
+def play(visit: Visit) -> Response:
+    """POST /plays: a play that was carried out today; back to the account, which shows it."""
+    account_id = visit.form.get("account_id", "")
+    found = find(visit, account_id)
+    try:
+        ask = play_of(visit.form)
+        with visit.context.store.write() as db:
+            play_door.record_play(_asked(visit, account_id, ask), db)
+    except ValidationError as error:
+        return shown(visit, found, status=422, faults=faults_of(error))
+    except Problem as problem:
+        return shown(visit, found, status=422, faults=[_fault("done", problem)])
+    return _back(account_id, "done", done=ask.play)
+
+
+def play_of(form: Mapping[str, str]) -> RecordPlay:
+    """A form's fields as a play; empty ones are left out.
+
+    Raises:
+        ValidationError: no play, or a cost that is none.
+    """
+    held = {name: form[name].strip() for name in PLAYED if form.get(name, "").strip()}
+    return RecordPlay.model_validate_strings({"play": form.get("done_play", ""), **held})
 
 
 def decision_of(form: Mapping[str, str]) -> Decide:

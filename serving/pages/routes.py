@@ -19,6 +19,7 @@ def routes() -> Sequence[BaseRoute]:
         page("/accounts/{account_id:path}", account.show),
         page("/decisions", forms.decide, permission="decide", method="POST"),
         page("/facts", forms.tell, permission="decide", method="POST"),
+        page("/plays", forms.play, permission="decide", method="POST"),
         page("/retention", retention.show),
         page("/retention/{chapter}", retention.show),
         page("/retention/{chapter}/{block}.csv", retention.export),
