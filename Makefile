@@ -21,7 +21,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(INSTALLED)
 
-demo: $(INSTALLED) ## the main job on a simulated company, then its pages and API until Ctrl-C (about 2 minutes)
+demo: $(INSTALLED) ## the main job on a simulated company, then its pages and API until Ctrl-C (two and a half minutes)
 	$(BIN)/keepwell demo saas --serve
 
 test: $(INSTALLED) ## lint, types, import rules and the whole test suite (under 15 minutes)
