@@ -1,10 +1,11 @@
 """Forms that are sent from an account's page: a decision, facts, a play; recorded as the API records them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from serving.api import decisions as decision_door
@@ -12,7 +13,7 @@ from serving.api import facts as fact_door
 from serving.api import plays as play_door
 from serving.api.answers import Fault
 from serving.api.asks import Ask, Decide
-from serving.api.endpoint import Asked
+from serving.api.endpoint import Asked, Reply
 from serving.api.facts import Tell
 from serving.api.limits import Deadline
 from serving.api.plays import RecordPlay
@@ -31,50 +32,24 @@ PLAYED = ("cost", "outcome")
 
 def decide(visit: Visit) -> Response:
     """POST /decisions: back to the account, which shows the decision."""
-    account_id = visit.form.get("account_id", "")
-    found = find(visit, account_id)
-    try:
-        ask = decision_of(visit.form)
-        with visit.context.store.write() as db:
-            decision_door.decide(_asked(visit, account_id, ask), db)
-    except ValidationError as error:
-        return shown(visit, found, status=422, faults=faults_of(error))
-    except Problem as problem:
-        return shown(visit, found, status=422, faults=[_fault("decision", problem)])
-    return _back(account_id, "decisions", decided=ask.choice)
+    refused = _refused(visit, "decision", lambda: decision_of(visit.form), decision_door.decide)
+    return refused or _back(visit, "decisions", decided=visit.form["choice"])
 
 
 def tell(visit: Visit) -> Response:
     """POST /facts: what differs from what is in force; back to the account, which shows it."""
-    account_id = visit.form.get("account_id", "")
-    found = find(visit, account_id)
-    told = given(visit.context.policy, found.told, visit.form)
+    told = given(visit.context.policy, find(visit, _account(visit)).told, visit.form)
     if not told:
-        return _back(account_id, "facts")
-    try:
-        ask = Tell(facts=told, note=visit.form.get("note", "").strip() or None)
-        with visit.context.store.write() as db:
-            fact_door.tell_facts(_asked(visit, account_id, ask), db)
-    except ValidationError as error:
-        return shown(visit, found, status=422, faults=faults_of(error))
-    except Problem as problem:
-        return shown(visit, found, status=422, faults=[_fault("facts", problem)])
-    return _back(account_id, "facts", told=len(told))
+        return _back(visit, "facts")
+    note = visit.form.get("note", "").strip() or None
+    refused = _refused(visit, "facts", lambda: Tell(facts=told, note=note), fact_door.tell_facts)
+    return refused or _back(visit, "facts", told=len(told))
 
 
 def play(visit: Visit) -> Response:
     """POST /plays: a play that was carried out today; back to the account, which shows it."""
-    account_id = visit.form.get("account_id", "")
-    found = find(visit, account_id)
-    try:
-        ask = play_of(visit.form)
-        with visit.context.store.write() as db:
-            play_door.record_play(_asked(visit, account_id, ask), db)
-    except ValidationError as error:
-        return shown(visit, found, status=422, faults=faults_of(error))
-    except Problem as problem:
-        return shown(visit, found, status=422, faults=[_fault("done", problem)])
-    return _back(account_id, "done", done=ask.play)
+    refused = _refused(visit, "done", lambda: play_of(visit.form), play_door.record_play)
+    return refused or _back(visit, "done", done=visit.form["done_play"])
 
 
 def play_of(form: Mapping[str, str]) -> RecordPlay:
@@ -99,13 +74,33 @@ def decision_of(form: Mapping[str, str]) -> Decide:
     return Decide.model_validate({"choice": choice, **held, "values": placed if choice == "override" else {}})
 
 
-def _asked(visit: Visit, account_id: str, body: Ask) -> Asked:
+def _refused(
+    visit: Visit, where: str, read: Callable[[], Ask], write: Callable[[Asked, Connection], Reply]
+) -> Response | None:
+    """Record what a form says; None where it is done, else the account's page with what the form was not taken for."""
+    found = find(visit, _account(visit))
+    try:
+        asked = _asked(visit, read())
+        with visit.context.store.write() as db:
+            write(asked, db)
+    except ValidationError as error:
+        return shown(visit, found, status=422, faults=faults_of(error))
+    except Problem as problem:
+        return shown(visit, found, status=422, faults=[_fault(where, problem)])
+    return None
+
+
+def _account(visit: Visit) -> str:
+    return visit.form.get("account_id", "")
+
+
+def _asked(visit: Visit, body: Ask) -> Asked:
     return Asked(
         context=visit.context,
         caller=visit.caller,
         request_id=visit.request.state.request_id,
         deadline=Deadline.after(visit.context.limits.work_seconds),
-        path={"account_id": account_id},
+        path={"account_id": _account(visit)},
         body=body,
     )
 
@@ -121,7 +116,7 @@ def _fault(where: str, problem: Problem) -> Fault:
     return Fault(where=where, what=problem.detail or "")
 
 
-def _back(account_id: str, section: str, **done: Any) -> Response:
+def _back(visit: Visit, section: str, **done: Any) -> Response:
     """To a section of the account's page, which says what was recorded."""
     query = f"?{urlencode(done)}" if done else ""
-    return RedirectResponse(f"/accounts/{quote(account_id, safe='')}{query}#{section}", 303)
+    return RedirectResponse(f"/accounts/{quote(_account(visit), safe='')}{query}#{section}", 303)
