@@ -17,18 +17,19 @@ from features.errors import SourceError
 
 
 class Engine:
-    """One DuckDB database in a temporary file, session time zone UTC; spills instead of dying."""
+    """One DuckDB database, session time zone UTC: in memory, or in a temporary file, where it can spill."""
 
-    def __init__(self, folder: Path, memory_limit: str) -> None:
+    def __init__(self, folder: Path | None, memory_limit: str) -> None:
         self.folder = folder
-        self.db = duckdb.connect(folder / "work.duckdb")
+        self.db = duckdb.connect(folder / "work.duckdb" if folder else ":memory:")
         self.db.execute("SET TimeZone = 'UTC'")
         self.db.execute("SET python_enable_replacements = false")
         self.db.execute("SET preserve_insertion_order = false")
         if self.db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
             self.db.execute("SET enable_progress_bar = false")  # refused in Jupyter without ipywidgets, where it is off
         self.db.execute(f"SET memory_limit = '{memory_limit}'")
-        self.db.execute("SET temp_directory = ?", [str(folder)])
+        if folder:
+            self.db.execute("SET temp_directory = ?", [str(folder)])
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table a table of the engine, replacing one of that name."""
@@ -105,6 +106,13 @@ def open_engine(home: Path, *, memory_limit: str = "3GB") -> Iterator[Engine]:
             yield engine
         finally:
             engine.db.close()
+
+
+def small_engine(memory_limit: str = "512MB") -> Engine:
+    """An engine in memory with one thread, for the rows of a few accounts; `engine.db.close()` ends it."""
+    engine = Engine(None, memory_limit)
+    engine.run("SET threads = 1")
+    return engine
 
 
 def quoted(text: str) -> str:
