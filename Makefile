@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SPARK := $(VENV)/.spark
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+  --python-version 3.11
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
@@ -21,10 +24,15 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(INSTALLED)
 
+# Spark's own tests want PySpark (470 MB) and Java; without Java they are skipped, so nothing is fetched for them.
+$(SPARK): requirements-spark.lock $(INSTALLED)
+	@if command -v java >/dev/null; then \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.lock && touch $(SPARK); fi
+
 demo: $(INSTALLED) ## the main job on a simulated company, then its pages and API until Ctrl-C (two and a half minutes)
 	$(BIN)/keepwell demo saas --serve
 
-test: $(INSTALLED) ## lint, types, import rules and the whole test suite (under 15 minutes)
+test: $(INSTALLED) $(SPARK) ## lint, types, import rules and the whole test suite (under 15 minutes)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -52,7 +60,7 @@ notebooks: $(INSTALLED) ## run the notebooks and save them, executed, under .kee
 evidence: $(INSTALLED) ## train on the real data sets and print their evidence (5 minutes)
 	$(BIN)/keepwell demo grocery
 
-slow: $(INSTALLED) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
+slow: $(INSTALLED) $(SPARK) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
 	$(BIN)/python -m pytest -q -n 2 -m "slow and not faults"
 
 faults: $(INSTALLED) ## kill -9, overload, hostile bodies, failing neighbours, at length (two hours; `make test` runs them short)
@@ -66,9 +74,10 @@ bench: $(INSTALLED) ## features, explanations and the endpoint, each against its
 systems: $(INSTALLED) ## docs/systems.md: every system, where it is shown and which tests prove it
 	$(BIN)/python docs/systems.py
 
-lock: $(INSTALLED) ## resolve requirements.lock again
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-	  --python-version 3.11 --extra grocery --group dev pyproject.toml -o requirements.lock
+lock: $(INSTALLED) ## resolve requirements.lock and requirements-spark.lock again
+	$(RESOLVE) --extra grocery --group dev pyproject.toml -o requirements.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])' \
+	  | $(RESOLVE) --constraint requirements.lock - -o requirements-spark.lock
 
 clean: ## remove what was installed and built
 	rm -rf $(VENV) .keepwell dist

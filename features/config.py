@@ -20,6 +20,11 @@ def _midnight(value: Any) -> Any:
     return moment
 
 
+def _written(value: Any) -> str:
+    """A TOML value as Spark spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 Day = Annotated[datetime, BeforeValidator(_midnight)]
 
 
@@ -128,6 +133,17 @@ class Store(Section):
     keep_days: int = Field(180, ge=1, le=36_500)
 
 
+class Spark(Section):
+    """Where features and batch scores are computed with `engine = "spark"`.
+
+    `master` is `local[*]`, the URL of a cluster's master (spark://host:7077, yarn, k8s://…) or of Spark Connect
+    (sc://host:15002); `settings` are Spark's own, such as "spark.executor.memory".
+    """
+
+    master: str = "local[*]"
+    settings: dict[str, Annotated[str, BeforeValidator(_written)]] = Field(default_factory=dict)
+
+
 class Settings(Section):
     """A whole keepwell.toml, with `root` the folder it stands in."""
 
@@ -135,6 +151,8 @@ class Settings(Section):
     data: str = "."
     home: Path = Path(".keepwell")
     company: Company = Company()
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark: Spark = Spark()
     sources: dict[str, Mapping]
     churn: Churn = Churn()
     population: Population = Population()

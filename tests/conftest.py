@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from shutil import which
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -294,3 +295,22 @@ def _sane_figure(figure: dict[str, float | None], *, most: float) -> None:
     if value is not None and low is not None and high is not None:
         assert low <= high <= most + 1e-9
         assert value <= most + 1e-9
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One Spark session for the whole run, on two threads; whatever opens one afterwards gets a sibling of it."""
+    pytest.importorskip("pyspark", reason="Spark suite: pyspark is not installed; `make test` installs it beside Java")
+    if which("java") is None:
+        pytest.skip("Spark suite: there is no Java on the PATH")
+    from features.spark.session import open_session
+
+    home = tmp_path_factory.mktemp("spark")
+    settings = Settings(
+        root=home,
+        engine="spark",
+        spark={"master": "local[2]", "settings": {"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2"}},
+        sources={"subscriptions": {"path": "none"}},
+    )
+    with open_session(settings) as session:
+        yield session
