@@ -1,4 +1,4 @@
-"""The store's tables: those of scores and of what people do about them here, the others in two modules beside.
+"""The store's tables: those of scores and of what people do about them here, the others in three modules beside.
 
 Moments are naive UTC, numbers are doubles, null means "not known". A change needs a migration beside it
 (`serving/store/migrations`); a test compares the two.
@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from serving.store.columns import Moment, Number
 from serving.store.metadata import metadata
+from serving.store.online_tables import row_blocks, row_places, row_sets, usage_events
 from serving.store.retention_tables import checks, facts, holdout_seed, holdouts, records, reports
 from serving.store.service_tables import api_keys, audit, deliveries, delivery_attempts, idempotency, jobs, outbox
 
@@ -44,11 +45,15 @@ __all__ = [
     "outbox",
     "records",
     "reports",
+    "row_blocks",
+    "row_places",
+    "row_sets",
     "run_tiers",
     "runs",
     "score_details",
     "scores",
     "signs",
+    "usage_events",
 ]
 
 model_versions = Table(
