@@ -5,18 +5,17 @@ are laid out largest first, so that one with `ROWS` rows or more has its block t
 own rows and fewer than `ROWS` others, however many accounts there are.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.contracts import SOURCES
 from features.engine import Engine
+from features.packing import SHAPES, Block, packed
 from features.scans import LONGEST
 from features.sources import Staged, StagedSource
 
@@ -32,18 +31,6 @@ UNREAD = {
     "invoices": ("row_id",),
 }
 """Columns that no feature reads: null in the blocks."""
-
-SHAPES = -1
-"""The block without rows: every source's columns and types."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows of one source in one block, as a compressed Arrow stream."""
-
-    number: int
-    source: str
-    content: bytes
 
 
 def lay_out(engine: Engine, day: datetime, usage: str = "usage") -> pa.Table:
@@ -69,7 +56,7 @@ def cut(engine: Engine, day: datetime, usage: str = "usage") -> Iterator[Block]:
         columns = f"r.* REPLACE ({nothing})" if nothing else "r.*"
         yield Block(SHAPES, source, packed(engine.query(f"SELECT {columns} FROM {source} r LIMIT 0")))
         rows = f"""SELECT p.block, {columns} FROM {_seen(engine, source, day, usage)} r
-                   JOIN _places p ON p.account_id = r.account_id ORDER BY p.block, r.account_id"""
+                   JOIN _places p ON p.account_id = r.account_id ORDER BY p.block"""
         for number, table in _by_block(engine.batches(rows)):
             yield Block(number, source, packed(table))
 
@@ -96,25 +83,6 @@ def _by_block(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.Table
             number = int(numbers[start])
     if held:
         yield number, pa.Table.from_batches(held)
-
-
-def packed(table: pa.Table) -> bytes:
-    """A table as a compressed Arrow stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-        stream.write_table(table.combine_chunks())
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def unpacked(blocks: Iterable[Block], account_ids: Sequence[str]) -> dict[str, pa.Table]:
-    """The rows of some accounts by source, out of the blocks that hold them and the one of `SHAPES`."""
-    wanted = pa.array(account_ids, pa.string())
-    parts: dict[str, list[pa.Table]] = {}
-    for block in blocks:
-        table = pa.ipc.open_stream(block.content).read_all()
-        parts.setdefault(block.source, []).append(table.filter(pc.is_in(table["account_id"], wanted)))
-    return {source: pa.concat_tables(tables) for source, tables in parts.items()}
 
 
 def told(staged: Staged) -> dict[str, Any]:

@@ -126,11 +126,13 @@ class Store(Section):
     """Where scores and decisions are kept: `KEEPWELL_STORE_URL` in the environment first, then `url`, then `home`.
 
     `url` is that of SQLAlchemy: `postgresql://user@host/name`, or `sqlite:///path`. `keep_days` is how long `keepwell
-    prune` leaves everything as it is.
+    prune` leaves everything as it is. `keep_rows`: whether `keepwell score --store` keeps each account's own rows, from
+    which the service scores accounts anew when events of them are posted.
     """
 
     url: str | None = None
     keep_days: int = Field(180, ge=1, le=36_500)
+    keep_rows: bool = True
 
 
 class Spark(Section):

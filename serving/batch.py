@@ -11,7 +11,7 @@ from features.engine import Engine, open_engine
 from features.snapshots import midnight, span
 from features.sources import Staged, stage
 from serving import policy as rules
-from serving import registry
+from serving import posted, registry
 from serving.assess import assess
 from serving.book import ScoredDay
 from serving.bundle import Bundle
@@ -23,6 +23,7 @@ from serving.delivery.loop import utc_now
 from serving.delivery.sending import new_client, sender
 from serving.errors import ServingError
 from serving.policy import Policy, Preview, Scope
+from serving.posted import Posted
 from serving.run import Kept, run_before, score_and_keep
 from serving.store import Store, open_store, runs
 from serving.store.address import store_url
@@ -33,7 +34,7 @@ Stage = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Ready:
-    """Staged sources, policy and model; `version` is None for a cold start."""
+    """Staged sources, policy and model; `version` is None for a cold start. `posted` are events that count already."""
 
     settings: Settings
     engine: Engine
@@ -41,6 +42,7 @@ class Ready:
     policy: Policy
     bundle: Bundle
     version: str | None
+    posted: Posted | None
 
     @property
     def newest(self) -> datetime:
@@ -65,10 +67,12 @@ def ready(settings: Settings, model: str | None, tell: Stage) -> Iterator[Ready]
     with open_engine(settings.home_dir) as engine:
         tell("reading the sources", 0, 1)
         staged = stage(settings, engine)
+        with opened_store(settings) as store:
+            early = posted.count(store, engine, staged)
         version = registry.resolve(settings, model)
         bundle = cold_start(settings, engine, staged) if version is None else registry.fetch(settings, version)
         tell("scoring", 0, 1)
-        yield Ready(settings, engine, staged, policy, replace(bundle, tiers=policy.bands), version)
+        yield Ready(settings, engine, staged, policy, replace(bundle, tiers=policy.bands), version, early)
 
 
 def book(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> ScoredDay:
@@ -114,7 +118,24 @@ def keep(
             kept.append(_keep(now, day, store, targets, scope=scope))
             if rival:
                 _keep(rival, day, store, {}, is_shadow=True)
+        if kept and kept[-1].is_new:
+            _keep_rows(now, days[-1], store, tell)
     return kept
+
+
+def _keep_rows(now: Ready, day: datetime, store: Store, tell: Stage) -> None:
+    """After a new run as of the newest day: what posted events are scored with from now on, and which are done with."""
+    with store.read() as db:
+        newest = runs.latest(db)
+    if newest is None or newest.as_of != day:
+        return
+    if now.settings.store.keep_rows:
+        tell("keeping the accounts' rows", 0, 1)
+        posted.keep_rows(store, now.engine, now.staged, day, now.posted)
+    else:
+        posted.keep_none(store)
+    if now.posted:
+        posted.settle(store, now.posted, day)
 
 
 def _keep(

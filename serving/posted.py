@@ -1,0 +1,79 @@
+"""Posted events in a batch run, and the rows it keeps so that events posted later find their accounts'."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from features import blocks, early
+from features.engine import Engine
+from features.scans import LONGEST
+from features.sources import Staged
+from serving.store import Store, own_rows, usage_events
+from serving.store.usage_events import NewEvent
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What became of the posted events in a run: `judged` as `features.early.judge` says it."""
+
+    judged: pa.Table
+
+    def seen_at(self, day: datetime) -> tuple[list[int], list[int]]:
+        """Ids of the events that a run as of a day counts, and of those whose rows in the tables it counts instead."""
+        counts, passed = [], []
+        for row in self.judged.to_pylist():
+            if row["at"] < day and row["known_at"] <= day:
+                if row["fault"] is None:
+                    counts.append(row["id"])
+                elif row["fault"] == early.PASSED:
+                    passed.append(row["id"])
+        return counts, passed
+
+    def forgone(self, day: datetime) -> list[int]:
+        """Ids of the events that no feature of a snapshot from a day on sees."""
+        first = day - timedelta(days=LONGEST)
+        return [row["id"] for row in self.judged.to_pylist() if row["at"] < first]
+
+
+def given(events: Iterable[NewEvent]) -> pa.Table:
+    """Events as the rows that `features.early` reads; `id` is the place of one that is not kept yet."""
+    rows = [{"id": number, **asdict(event)} for number, event in enumerate(events)]
+    return pa.Table.from_pylist(rows, schema=early.GIVEN)
+
+
+def count(store: Store, engine: Engine, staged: Staged) -> Posted | None:
+    """Add the posted events that count to the staged usage; None where there are none."""
+    with store.read() as db:
+        events = usage_events.all_events(db)
+    if not events or "usage" not in staged.sources:
+        return None
+    return Posted(early.merge(engine, staged, given(events), now=staged.now))
+
+
+def settle(store: Store, posted: Posted, day: datetime) -> None:
+    """Mark the events that the newest run, as of a day, counts, and drop those whose rows in the tables it counts."""
+    counts, passed = posted.seen_at(day)
+    with store.write() as db:
+        usage_events.counted(db, counts, as_of=day)
+        usage_events.drop(db, [*passed, *posted.forgone(day)])
+
+
+def keep_rows(store: Store, engine: Engine, staged: Staged, day: datetime, posted: Posted | None) -> None:
+    """Keep each account's own rows as the tables delivered them, for online rows from a day on."""
+    usage = early.DELIVERED if posted else "usage"
+    places = blocks.lay_out(engine, day, usage)
+    own_rows.write(
+        store,
+        zip(places["account_id"].to_pylist(), places["block"].to_pylist(), strict=True),
+        blocks.cut(engine, day, usage),
+        as_of=day,
+        about=blocks.told(staged),
+        at=datetime.now(UTC).replace(tzinfo=None),
+    )
+
+
+def keep_none(store: Store) -> None:
+    """Drop what earlier runs kept, so that nothing is scored from rows of then."""
+    own_rows.drop(store, before=None, at=datetime.now(UTC).replace(tzinfo=None))
