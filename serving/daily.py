@@ -107,24 +107,24 @@ def _profile(engine: Engine, bundle: Bundle, features: pa.Table) -> pa.Table:
                 AND (r.superseded_at IS NULL OR r.superseded_at > b.snapshot_at)
            GROUP BY b.account_id ORDER BY b.account_id"""
     )
-    thresholds = bundle.about.get("inactive_days") or {}
     silent = features["days_since_last_use"].to_pylist() if "days_since_last_use" in features.column_names else None
     segments = known["segment"].to_pylist()
     inactive = (
         [None] * len(segments)
-        if silent is None or not thresholds
-        else [
-            _beyond(days, thresholds.get(segment or "", thresholds.get("", None)))
-            for days, segment in zip(silent, segments, strict=True)
-        ]
+        if silent is None
+        else [is_inactive(bundle, segment, days) for segment, days in zip(segments, silent, strict=True)]
     )
     return known.append_column("inactive", pa.array(inactive, pa.bool_()))
 
 
-def _beyond(days: float | None, threshold: float | None) -> bool | None:
-    if threshold is None:
-        return None
-    return days is None or days >= threshold
+def is_inactive(bundle: Bundle, segment: str | None, days: float | None) -> bool | None:
+    """Whether an account's last use, so many days ago (None: over a year), is beyond its segment's threshold.
+
+    None where no threshold was learned.
+    """
+    thresholds = bundle.about.get("inactive_days") or {}
+    threshold = thresholds.get(segment or "", thresholds.get(""))
+    return None if threshold is None else days is None or days >= threshold
 
 
 def _data_as_of(engine: Engine, staged: Staged, day: datetime) -> dict[str, datetime | None]:
