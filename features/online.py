@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from features import early, table
 from features.catalogue import Catalogue
-from features.engine import small_engine
+from features.contracts import USAGE
+from features.engine import Engine, small_engine
 from features.snapshots import midnight
 from features.sources import Staged
 
@@ -23,45 +24,53 @@ def next_midnight(now: datetime) -> datetime:
 
 
 class Online:
-    """Builds online rows, for one caller at a time; opened once a process."""
+    """Builds online rows, for one caller at a time; one a process, its engine is opened when it is first needed."""
 
     def __init__(self) -> None:
-        self._engine, self._lock = small_engine(), Lock()
+        self._held: Engine | None = None
+        self._lock = Lock()
 
     def close(self) -> None:
-        """End the engine."""
-        self._engine.db.close()
+        """End the engine, when who uses it is done."""
+        with self._lock:
+            if self._held:
+                self._held.db.close()
+            self._held = None
 
-    def judge(self, staged: Staged, account_ids: pa.Array, rows: pa.Table, given: pa.Table) -> pa.Table:
-        """As `early.judge` at `staged.now`, of posted rows before they are kept.
+    def _engine(self) -> Engine:
+        self._held = self._held or small_engine()
+        return self._held
+
+    def judge(self, staged: Staged, account_ids: pa.Array, given: pa.Table) -> pa.Table:
+        """As `early.judge`, of rows that are not kept yet; whether the tables hold a row_id is not asked.
 
         Args:
-            staged: of the tables.
+            staged: of the tables, at the moment of posting.
             account_ids: those of the accounts that the tables know.
-            rows: the usage rows of these accounts, in the columns of the staged table.
             given: posted rows (see `early.GIVEN`).
         """
+        nothing = pa.table({name: pa.array([], pa.string()) for name in USAGE.columns})
         with self._lock:
-            self._engine.register("accounts", pa.table({"account_id": account_ids}))
-            self._engine.register("usage", rows)
-            return early.judge(self._engine, staged, given, now=staged.now)
+            engine = self._engine()
+            engine.register("accounts", pa.table({"account_id": account_ids}))
+            engine.register("usage", nothing)
+            return early.judge(engine, staged, given, now=staged.now)
 
     def rows(self, staged: Staged, catalogue: Catalogue, tables: Mapping[str, pa.Table], given: pa.Table) -> pa.Table:
         """One row an account at the midnight after `staged.now`, ordered by account_id (see `table.build`).
 
         Args:
-            staged: of the tables.
+            staged: of the tables, at the moment asked for.
             catalogue: the features wanted.
             tables: the accounts' own staged rows of every source (see `features.blocks`).
             given: rows that were posted early (see `early.GIVEN`).
         """
-        at = next_midnight(staged.now)
-        engine = self._engine
         with self._lock:
+            engine = self._engine()
             for source, own in tables.items():
                 engine.register(source, own)
             early.judge(engine, staged, given, now=staged.now)
             engine.run('INSERT INTO "usage" SELECT * FROM "_early"')
-            moment = engine.moment(at)
+            moment = engine.moment(next_midnight(staged.now))
             engine.create("online_spine", f"SELECT DISTINCT account_id, {moment} AS snapshot_at FROM accounts")
             return table.build(engine, staged, catalogue, "online_spine")

@@ -158,6 +158,8 @@ class Result(Answer):
     """One account's prediction, in the order asked. Other than `ok`: null for what is not known, `error` says why.
 
     `source`: `stored` is the last run's, `live` was computed for this request, `what_if` too, on changed inputs.
+    `events_since` are the events posted of the account that the last run does not count; `live` and `what_if` count
+    them, as of the next midnight (`as_of`).
     """
 
     external_id: str
@@ -167,6 +169,7 @@ class Result(Answer):
     model_version: str | None = None
     scored_at: Moment | None = None
     as_of: Moment | None = None
+    events_since: int = 0
     name: str | None = None
     segment: str | None = None
     owner: str | None = None

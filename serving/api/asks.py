@@ -1,9 +1,20 @@
 """What may be asked: request bodies and queries. A body coerces nothing and knows no other members than these."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 MOST_ROWS, MOST_JOB_ROWS = 200, 10_000
@@ -19,6 +30,17 @@ Value = (
 NAMES: JsonDict = {"propertyNames": {"minLength": 1, "maxLength": 10_000, "pattern": r"^[^\x00]*$"}}
 """What `Text` asks of names in an object, as JSON Schema; pydantic tells only what values of such names are."""
 Values = Annotated[dict[Text, Value], Field(max_length=5000, json_schema_extra=NAMES)]
+
+
+def _naive_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError("in UTC it is before the year 1 or after the year 9999") from None
+
+
+When = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_naive_utc)]
+"""A moment with its offset, read as naive UTC."""
 
 
 def _whole(number: Any) -> Any:

@@ -12,6 +12,7 @@ from serving.api.limits import Gate, Limits, Rates
 from serving.api.metrics import Metrics
 from serving.api.models import ModelHolder
 from serving.api.trail import Trail
+from serving.online import Inputs, ValueRanks
 from serving.policy import Policy
 from serving.store import Store
 
@@ -37,7 +38,7 @@ class Context:
     """Everything a request may use; `app.state.context` and `request.app.state.context`.
 
     `work` bounds requests that compute, `reading` those whose body is still arriving; `submitted` wakes the worker
-    of jobs.
+    of jobs. `inputs` are built of accounts with posted events, `ranks` are those by value.
     """
 
     store: Store
@@ -52,6 +53,8 @@ class Context:
     reading: Gate
     rates: Rates
     submitted: Event
+    inputs: Inputs
+    ranks: ValueRanks
     clock: Clock = utc_now
 
 
@@ -98,6 +101,8 @@ def open_context(
         reading=Gate(limits.reading, 0, 0.0),
         rates=Rates(limits.per_second, limits.burst, ticks=ticks),
         submitted=Event(),
+        inputs=Inputs(),
+        ranks=ValueRanks(),
         clock=clock,
     )
     worker = Worker(context) if with_worker else None
@@ -109,3 +114,4 @@ def open_context(
         finally:
             if worker:
                 worker.stop()
+            context.inputs.close()

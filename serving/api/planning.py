@@ -12,6 +12,8 @@ from serving.api.context import Context
 from serving.api.live import Known
 from serving.api.models import Live
 from serving.api.problems import Problem
+from serving.api.since import Since, look_since
+from serving.daily import is_inactive
 from serving.holding import why_held
 from serving.store import accounts, runs
 from serving.store.runs import ModelVersion, Run
@@ -22,12 +24,13 @@ Given = Row | str | WhatIf
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store knows of the accounts asked for: as the latest run scored them, under which model."""
+    """What the store knows of the accounts asked for: as the latest run scored them, by which model, and news since."""
 
     run: Run | None = None
     model: ModelVersion | None = None
     accounts: Mapping[str, Scored] = field(default_factory=dict)
     ranks: Mapping[str, float | None] = field(default_factory=dict)
+    since: Since | None = None
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,30 @@ def look_up(context: Context, given: Sequence[Given]) -> Stored:
         if run is None:
             return Stored()
         found = accounts.many(db, list(dict.fromkeys(ids)))
-        changed = {row.external_id for row in given if isinstance(row, WhatIf) and row.overrides}
-        ranks = {id_: accounts.value_rank(db, run.id, found[id_].score.yearly_value) for id_ in changed if id_ in found}
-        return Stored(run, runs.model(db, run.model_version), found, ranks)
+        since = look_since(db, run, list(found), context.clock())
+        anew = {row.external_id for row in given if isinstance(row, WhatIf) and row.overrides} | set(since.new)
+        values = {id_: found[id_].score.yearly_value for id_ in anew if id_ in found}
+        ranks = {id_: context.ranks.of(db, run.id, value) for id_, value in values.items()}
+        return Stored(run, runs.model(db, run.model_version), found, ranks, since)
 
 
-def planned(live: Live | None, stored: Stored, row: Given, now: datetime) -> Plan | Scored | Result:
-    """What to do about a row: compute it, give the stored score, or say why neither can be done."""
+def planned(
+    live: Live | None, stored: Stored, fresh: Mapping[str, list[float]], row: Given, now: datetime
+) -> Plan | Scored | Result:
+    """What to do about a row: compute it, give the stored score, or say why neither can be done.
+
+    `fresh` holds the inputs of now of accounts with news.
+    """
     if isinstance(row, Row):
         return _features(needed(live), row, now)
     external_id = row if isinstance(row, str) else row.external_id
     found = stored.accounts.get(external_id)
     if found is None:
         return Result(external_id=external_id, status="not_found", error="the latest run did not score such an account")
-    if isinstance(row, str) or not row.overrides:
-        return found
-    return _what_if(needed(live), stored, found, row)
+    inputs = fresh.get(external_id)
+    if isinstance(row, WhatIf) and row.overrides:
+        return _what_if(needed(live), stored, found, inputs, row)
+    return found if inputs is None else Plan("live", inputs, _known_now(needed(live), stored, found, inputs))
 
 
 def needed(live: Live | None) -> Live:
@@ -94,29 +105,63 @@ def _features(live: Live, row: Row, now: datetime) -> Plan | Result:
     return Plan("live", values, Known(score=Score(account_id=row.external_id), as_of=now))
 
 
-def _what_if(live: Live, stored: Stored, found: Scored, row: WhatIf) -> Plan | Result:
-    assert stored.run is not None
-    names = [spec["name"] for spec in stored.model.about.get("features", ())] if stored.model else []
-    if not found.features or len(names) != len(found.features):
+def _what_if(live: Live, stored: Stored, found: Scored, inputs: list[float] | None, row: WhatIf) -> Plan | Result:
+    """On the inputs of now where there is news (`inputs`), else on those that the run kept."""
+    names = _names(stored)
+    if inputs is None and (not found.features or len(names) != len(found.features)):
         fault: str | None = "its inputs were not kept with the latest run; score again"
         return Result(external_id=row.external_id, status="invalid", error=fault)
-    held = {name: value for name, value in zip(names, found.features, strict=True) if value is not None}
-    usual = dict(zip(names, found.baseline or [None] * len(names), strict=True))
-    before = [held.get(name, nan) for name in live.places]
+    known = _known_then(live, stored, found) if inputs is None else _known_now(live, stored, found, inputs)
+    before = _in_order(live, names, found.features) if inputs is None else inputs
     values = list(before)
     fault = _put(live, values, row.overrides)
     if fault:
         return Result(external_id=row.external_id, status="invalid", error=fault)
-    known = Known(
+    return Plan("what_if", values, known, before)
+
+
+def _names(stored: Stored) -> list[str]:
+    """The features of the model that scored the run, in the order of the inputs that it kept."""
+    return [spec["name"] for spec in stored.model.about.get("features", ())] if stored.model else []
+
+
+def _in_order(live: Live, names: Sequence[str], values: Sequence[float | None] | None) -> list[float]:
+    """Kept values in the order of the live model; NaN where not known."""
+    held = dict(zip(names, values or [None] * len(names), strict=True))
+    return [nan if (value := held.get(name)) is None else value for name in live.places]
+
+
+def _known_then(live: Live, stored: Stored, found: Scored) -> Known:
+    """What the run knew of the account."""
+    assert stored.run is not None
+    usual = _in_order(live, _names(stored), found.baseline)
+    return Known(
         score=_to_be_told_anew(found.score),
         as_of=stored.run.as_of,
-        baseline=[usual.get(name) for name in live.places],
+        baseline=[None if isnan(value) else value for value in usual],
         data_as_of=_data_as_of(found),
-        value_rank=stored.ranks.get(row.external_id),
+        value_rank=stored.ranks.get(found.account_id),
         facts=found.detail.get("facts") or {},
         held_out=why_held(found),
     )
-    return Plan("what_if", values, known, before)
+
+
+def _known_now(live: Live, stored: Stored, found: Scored, inputs: Sequence[float]) -> Known:
+    """The same as of the next midnight: the run is what was before, and what was told and posted since is known."""
+    assert stored.since is not None
+    then, since, account = _known_then(live, stored, found), stored.since, found.account_id
+    days = inputs[live.places["days_since_last_use"]] if "days_since_last_use" in live.places else None
+    unseen = days is None or isnan(days)
+    silent = None if days is None else is_inactive(live.bundle, found.score.segment, None if unseen else days)
+    score = replace(
+        then.score, previous_health=found.score.health_score, previous_tier=found.score.tier, inactive=silent
+    )
+    newest = max(event.at for event in since.events[account])
+    of_run = then.data_as_of or {}
+    usage = max((at for at in (of_run.get("usage"), newest) if at is not None), default=None)
+    return replace(
+        then, score=score, as_of=since.at, data_as_of={**of_run, "usage": usage}, facts=since.facts.get(account, {})
+    )
 
 
 def _to_be_told_anew(score: Score) -> Score:

@@ -16,6 +16,7 @@ from serving.api.models import Live
 from serving.api.origin import live_model, setting_of, stored_model
 from serving.api.planning import Given, Plan, Stored, look_up, needed, planned, rows_of
 from serving.api.results import Setting, result_of
+from serving.api.since import inputs_since, told_since
 from serving.bundle import FeatureSpec
 from serving.store.audit import Entry
 from serving.store.scores import Score, Scored
@@ -53,8 +54,9 @@ def results(
     Raises:
         Problem: 503, a row must be computed and no model is live.
     """
-    now = context.clock()
-    plan_of = [planned(live, stored, row, now) for row in given]
+    now, since = context.clock(), stored.since
+    fresh = inputs_since(context, live, since, now) if since else {}
+    plan_of = [planned(live, stored, fresh, row, now) for row in given]
     plans = [plan for plan in plan_of if isinstance(plan, Plan)]
     computed = iter(_computed(context, live, plans, now, factors=factors, explain=explain))
     setting = _stored_setting(context, stored, factors=factors, explain=explain)
@@ -68,7 +70,7 @@ def results(
                 told.append(result_of(plan, setting, "stored"))
             case Result():
                 told.append(plan)
-    return told
+    return [told_since(result, live, since) for result in told] if since and since.new else told
 
 
 def record(asked: Asked, found: Sequence[Result]) -> dict[str, int]:

@@ -117,13 +117,10 @@ def history(db: Connection, account_id: str, *, since: datetime | None = None) -
     return [Past(**{name: row[name] for name in WHEN}, score=_score(row)) for row in rows]
 
 
-def value_rank(db: Connection, run_id: int, value: float | None) -> float | None:
-    """Share of the run's accounts with a smaller yearly value, in [0, 1), as the run itself ranked them."""
-    if value is None:
-        return None
-    known = (scores.c.run_id == run_id) & scores.c.yearly_value.is_not(None)
-    below = db.scalar(select(func.count()).where(known, scores.c.yearly_value < value)) or 0
-    return below / (db.scalar(select(func.count()).where(known)) or 1)
+def yearly_values(db: Connection, run_id: int) -> list[float]:
+    """The known yearly values of a run's accounts, smallest first."""
+    query = select(scores.c.yearly_value).where(scores.c.run_id == run_id, scores.c.yearly_value.is_not(None))
+    return sorted(db.scalars(query))
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
