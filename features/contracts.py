@@ -7,7 +7,7 @@ that every sum is the same on every engine and in every order.
 
 from dataclasses import dataclass, field
 
-TEXT, TIME, CENTS, WHOLE, FLAG = "VARCHAR", "TIMESTAMP", "CENTS", "BIGINT", "BOOLEAN"
+TEXT, TIME, CENTS, WHOLE, FLAG = "STRING", "TIMESTAMP", "CENTS", "BIGINT", "BOOLEAN"
 AMOUNT, SCORE = "DECIMAL(18,3)", "DECIMAL(9,3)"
 
 

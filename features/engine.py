@@ -1,22 +1,22 @@
 """DuckDB, the embedded engine: register a table, run a query, save a result.
 
-Another engine is another class with these methods and the two macros that differ between dialects;
-the SQL text handed to it stays the same.
+Spark is another class with these methods (`features.spark.engine`); the SQL text handed to both is the same, but for
+the words of `features.dialect`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
 
+from features.dialect import Dialect, quoted
 from features.errors import SourceError
 
 
-class Engine:
+class Engine(Dialect):
     """One DuckDB database, session time zone UTC: in memory, or in a temporary file, where it can spill."""
 
     def __init__(self, folder: Path | None, memory_limit: str) -> None:
@@ -48,6 +48,23 @@ class Engine:
     def create(self, name: str, query: str) -> None:
         """Keep a query's result as a table, replacing one of that name."""
         self.run(f'CREATE OR REPLACE TABLE "{name}" AS {query}')
+
+    def view(self, name: str, query: str) -> None:
+        """Name a query; it is computed anew whenever the name is read."""
+        self.run(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
+
+    def append(self, name: str, query: str) -> None:
+        """Add a query's rows to a table."""
+        self.run(f'INSERT INTO "{name}" {query}')
+
+    def drop(self, name: str) -> None:
+        """Forget a table or view."""
+        [(kind,)] = self.rows(f"SELECT table_type FROM information_schema.tables WHERE table_name = '{quoted(name)}'")
+        self.run(f'DROP {"VIEW" if kind == "VIEW" else "TABLE"} "{name}"')
+
+    def types(self, query: str) -> dict[str, str]:
+        """The columns of a query's result with their SQL types, as DuckDB calls them."""
+        return {str(row[0]): str(row[1]) for row in self.rows(f"DESCRIBE {query}")}
 
     def query(self, sql: str) -> pa.Table:
         """Run a query and return its rows."""
@@ -87,21 +104,6 @@ class Engine:
         except duckdb.Error as error:
             raise SourceError(str(error)) from error
 
-    @staticmethod
-    def days_between(earlier: str, later: str) -> str:
-        """SQL for whole days from one date expression to another."""
-        return f"DATEDIFF('DAY', CAST({earlier} AS DATE), CAST({later} AS DATE))"
-
-    @staticmethod
-    def minutes_between(earlier: str, later: str) -> str:
-        """SQL for whole minutes from one timestamp expression to another."""
-        return f"DATEDIFF('MINUTE', {earlier}, {later})"
-
-    @staticmethod
-    def moment(at: datetime) -> str:
-        """SQL literal of a naive UTC timestamp."""
-        return f"TIMESTAMP '{at:%Y-%m-%d %H:%M:%S.%f}'"
-
 
 @contextmanager
 def open_engine(home: Path, *, memory_limit: str = "3GB") -> Iterator[Engine]:
@@ -124,8 +126,3 @@ def small_engine(memory_limit: str = "512MB") -> Engine:
     engine.run("SET threads = 1")
     engine.run("PRAGMA disable_optimizer")
     return engine
-
-
-def quoted(text: str) -> str:
-    """Text as the inside of a SQL string literal."""
-    return text.replace("'", "''")

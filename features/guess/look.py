@@ -7,9 +7,9 @@ from pathlib import Path
 
 import duckdb
 
-from features.engine import quoted
+from features.dialect import quoted
 from features.errors import SourceError
-from features.sources.raw import CSV_ENDINGS, PARQUET_ENDINGS
+from features.sources.files import CSV_ENDINGS, PARQUET_ENDINGS
 
 SAMPLE = 10_000
 """Rows of each file that are looked at."""

@@ -5,6 +5,7 @@ What was known then stays: an earlier row that arrives later adds a version and 
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from features.contracts import ACCOUNTS, SOURCES
 from features.engine import Engine
@@ -22,7 +23,8 @@ def derive_accounts(engine: Engine, sources: dict[str, StagedSource]) -> StagedS
         for column, kind in ACCOUNTS.columns.items()
         if column not in ("account_id", "started_at")
     )
-    engine.create("accounts", f"SELECT account_id, started_at, {rest}, known_at, {_superseded()} FROM _first_seen")
+    following = "LEAD(known_at) OVER (PARTITION BY account_id ORDER BY known_at) AS superseded_at"
+    engine.create("accounts", f"SELECT account_id, started_at, {rest}, known_at, {following} FROM _first_seen")
     place = f"first seen in {' and '.join(seen)}"
     told = StagedSource(
         name="accounts",
@@ -46,22 +48,27 @@ def fill_started_at(engine: Engine, sources: dict[str, StagedSource]) -> StagedS
     """
     seen = [name for name in SEEN_IN if name in sources]
     _first_seen(engine, [sources[name] for name in seen])
+    clocks = ("account_id", "started_at", "known_at", "superseded_at")
+    columns = [column for column in engine.types("SELECT * FROM accounts") if column not in clocks]
+    rest = "".join(f', a."{column}"' for column in columns)
+    until = "LEAD(known_at) OVER (PARTITION BY account_id ORDER BY known_at) AS until"
     rows = f"""
     WITH changes AS (
         SELECT account_id, known_at FROM accounts
         UNION SELECT account_id, known_at FROM _first_seen SEMI JOIN accounts USING (account_id)
-    ), filled AS (
-        SELECT a.* REPLACE (s.started_at AS started_at, c.known_at AS known_at)
-        FROM changes AS c
-        ASOF JOIN accounts AS a ON a.account_id = c.account_id AND a.known_at <= c.known_at
-        ASOF LEFT JOIN _first_seen AS s ON s.account_id = c.account_id AND s.known_at <= c.known_at
-    )
-    SELECT * REPLACE ({_superseded()}) FROM filled
+    ), seen AS (SELECT *, {until} FROM _first_seen)
+    SELECT c.account_id, s.started_at{rest}, c.known_at,
+           LEAD(c.known_at) OVER (PARTITION BY c.account_id ORDER BY c.known_at) AS superseded_at
+    FROM changes c
+    JOIN accounts a ON a.account_id = c.account_id
+         AND a.known_at <= c.known_at AND (a.superseded_at IS NULL OR a.superseded_at > c.known_at)
+    LEFT JOIN seen s ON s.account_id = c.account_id
+         AND s.known_at <= c.known_at AND (s.until IS NULL OR s.until > c.known_at)
     """
     engine.create("_accounts", rows)
     kept = "SELECT * FROM _accounts WHERE started_at IS NOT NULL OR superseded_at IS NULL"
     engine.create("accounts", kept)
-    engine.run("DROP TABLE _accounts")
+    engine.drop("_accounts")
     place = f"first seen in {' and '.join(seen)}"
     told = sources["accounts"]
     return _counted(engine, replace(told, columns=told.columns | {"started_at": place}), rows=told.rows_read)
@@ -83,8 +90,8 @@ def _first_seen(engine: Engine, sources: Iterable[StagedSource]) -> None:
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS before FROM seen
     )
-    SELECT account_id, started_at, known_at FROM running WHERE before IS NULL OR started_at < before
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY account_id, known_at ORDER BY started_at) = 1
+    SELECT account_id, MIN(started_at) AS started_at, known_at FROM running
+    WHERE before IS NULL OR started_at < before GROUP BY account_id, known_at
     """,
     )
 
@@ -95,18 +102,15 @@ def _seen_by_day(source: StagedSource) -> str:
         return (
             f"SELECT account_id, MIN({at}) AS started_at, MIN({at}) AS known_at FROM {source.name} GROUP BY account_id"
         )
-    day = "DATE_TRUNC('day', known_at - INTERVAL 1 MICROSECOND)"
+    day = "CAST(known_at - INTERVAL 1 MICROSECOND AS DATE)"
     return (
-        f"SELECT account_id, MIN({at}) AS started_at, MIN_BY(known_at, {at}) AS known_at "
+        f"SELECT account_id, MIN({at}) AS started_at, MIN_BY(known_at, ({at}, known_at)) AS known_at "
         f"FROM {source.name} GROUP BY account_id, {day}"
     )
 
 
-def _superseded() -> str:
-    return "LEAD(known_at) OVER (PARTITION BY account_id ORDER BY known_at) AS superseded_at"
-
-
 def _counted(engine: Engine, told: StagedSource, rows: int | None = None) -> StagedSource:
     sql = "SELECT COUNT(DISTINCT account_id), MIN(started_at), MAX(started_at) FROM accounts"
-    (count, first, last) = engine.db.execute(sql).fetchall()[0]
+    counted: list[Any] = engine.rows(sql)
+    (count, first, last) = counted[0]
     return replace(told, rows_read=count if rows is None else rows, rows_good=count, first_at=first, last_at=last)

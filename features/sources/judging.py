@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from features.contracts import TEXT, TIME, Source
-from features.engine import Engine
+from features.dialect import Dialect
 from features.sources.casting import WORDS, Cast, cast
 from features.sources.mapping import KNOWN_AT, Resolved
 from features.sources.raw import Raw
@@ -60,6 +60,7 @@ def judging(
     now: datetime,
     check_accounts: bool,
     tidy: frozenset[str],
+    words: Dialect | None = None,
 ) -> Judging:
     """Compose the SQL that judges one source.
 
@@ -71,15 +72,18 @@ def judging(
         now: naive UTC; rows that happened after it are in the future.
         check_accounts: whether account ids must be in the staged accounts.
         tidy: mapped text columns that need no trimming.
+        words: of the engine that runs the SQL; DuckDB's by default.
     """
+    words = words or Dialect()
     wanted = source.columns | {KNOWN_AT: TIME} | dict.fromkeys(resolved.attributes, TEXT)
     picked = resolved.expressions | resolved.attributes
     written = {c for c in picked if c.endswith("_id") and raw.rejected is not None}
     casts = {
-        c: cast(f'"_{c}"', resolved.types[c], wanted[c], zone, tidy=c in tidy, written=c in written) for c in picked
+        c: cast(f'"_{c}"', resolved.types[c], wanted[c], zone, words, tidy=c in tidy, written=c in written)
+        for c in picked
     }
     inner = ", ".join(f'{sql} AS "_{column}"' for column, sql in picked.items())
-    picked_rows = f'SELECT {inner}, raw AS _raw FROM "{raw.relation}" AS raw'
+    picked_rows = f'SELECT {inner}, {words.row_of("raw")} AS _raw FROM "{raw.relation}" AS raw'
     typed = f"SELECT {_outer(source, resolved, casts)} FROM ({picked_rows})"
     rules = [*_cast_rules(source, casts), *_time_rules(source, casts, now), *_contract_rules(source, casts)]
     if check_accounts:
@@ -130,15 +134,15 @@ def _cast_rules(source: Source, casts: dict[str, Cast]) -> Iterator[Rule]:
 
 def _time_rules(source: Source, casts: dict[str, Cast], now: datetime) -> Iterator[Rule]:
     """Nothing may be known or have happened after now, nor be known before it happened."""
-    at, later = f'"{source.at}"', Engine.moment(now)
+    at, later = f'"{source.at}"', Dialect.moment(now)
     clocks = {"known_at": KNOWN_AT} if KNOWN_AT in casts else {}
     if source.name not in AGREED_AHEAD or not clocks:
         clocks[source.at] = at
     for clock, column in clocks.items():
-        text = f"CAST({column} AS VARCHAR)"
+        text = f"CAST({column} AS STRING)"
         yield Rule(broken=f"{column} > {later}", reason=f"{clock} is in the future", value=text)
     if KNOWN_AT in casts and source.name not in AGREED_AHEAD:
-        both = f"CAST({KNOWN_AT} AS VARCHAR) || ' before ' || CAST({at} AS VARCHAR)"
+        both = f"CAST({KNOWN_AT} AS STRING) || ' before ' || CAST({at} AS STRING)"
         yield Rule(broken=f"{KNOWN_AT} < {at}", reason="known before it happened", value=both)
 
 

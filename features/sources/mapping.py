@@ -4,10 +4,8 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-import duckdb
-
 from features.config import Mapping
-from features.contracts import SOURCES
+from features.contracts import SOURCES, TEXT
 from features.engine import Engine
 from features.errors import SourceError
 from features.sources.raw import Raw
@@ -32,7 +30,7 @@ def canonical_columns(name: str) -> tuple[str, ...]:
 def named_text(name: str, mapping: Mapping) -> list[str]:
     """Mapped values and names that are text if they are plain raw columns."""
     wanted = SOURCES[name].columns
-    texts = [column for column, kind in wanted.items() if kind == "VARCHAR"]
+    texts = [column for column, kind in wanted.items() if kind == TEXT]
     return [mapping.columns.get(column, column) for column in texts] + [
         _attribute(given, {})[1] for given in mapping.attributes
     ]
@@ -100,10 +98,10 @@ def _expression(value: str, raw: Raw) -> str:
 def _type(name: str, column: str, sql: str, raw: Raw, engine: Engine) -> str:
     """The SQL type of an expression over the raw rows; binding it is also how it is checked."""
     try:
-        described = engine.db.execute(f'DESCRIBE SELECT {sql} AS x FROM "{raw.relation}" AS raw').fetchall()
-    except duckdb.Error as error:
+        described = engine.types(f'SELECT {sql} AS x FROM "{raw.relation}" AS raw')
+    except SourceError as error:
         raise _not_bound(name, column, sql, raw, str(error)) from None
-    return str(described[0][1])
+    return described["x"]
 
 
 def _not_bound(name: str, column: str, sql: str, raw: Raw, detail: str) -> SourceError:

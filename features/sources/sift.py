@@ -1,6 +1,7 @@
 """One source's rows sifted: good ones become its staged table or view, broken ones go to the quarantine."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from features.contracts import Source
 from features.engine import Engine
@@ -51,25 +52,22 @@ def sift(work: Work, engine: Engine) -> StagedSource:
         SourceError: the engine cannot compute an expression, or no row has an account and a clock.
     """
     name = work.name
-    engine.run(f'CREATE OR REPLACE VIEW "_typed_{name}" AS {work.how.typed}')
+    engine.view(f"_typed_{name}", work.how.typed)
     work = replace(work, repeats=_repeats(work, engine))
-    kind = "VIEW" if work.in_place else "TABLE"
-    engine.run(f'CREATE OR REPLACE {kind} "_judged_{name}" AS {_judged(work)}')
+    keep = engine.view if work.in_place else engine.create
+    keep(f"_judged_{name}", _judged(work, engine))
     told = _summary(work, engine)
     if told.rows_quarantined:
-        engine.run(
-            f"INSERT INTO {QUARANTINE} SELECT '{name}', _reason, _row FROM \"_judged_{name}\" WHERE _reason IS NOT NULL"
-        )
+        broken = f'SELECT _reason, _row FROM "_judged_{name}" WHERE _reason IS NOT NULL'
+        engine.append(QUARANTINE, f"SELECT '{name}' AS source, _reason AS reason, _row AS row FROM ({broken})")
     columns = ", ".join(work.how.staged)
     if work.in_place:
         kept = work.how.keeps({broken.reason for broken in told.quarantined})
-        rows = f'SELECT {columns}, {NEWEST} FROM "_typed_{name}" WHERE {kept}'
-        engine.run(f'CREATE OR REPLACE VIEW "{name}" AS {rows}')
+        engine.view(name, f'SELECT {columns}, {NEWEST} FROM "_typed_{name}" WHERE {kept}')
         return told
-    engine.create(name, _versions(work, columns, f'"_judged_{name}" WHERE _reason IS NULL'))
-    engine.run(f'DROP TABLE "_judged_{name}"')
-    engine.run(f'DROP VIEW "_typed_{name}"')
-    engine.run(f'DROP {"VIEW" if work.raw.in_place else "TABLE"} "{work.raw.relation}"')
+    engine.create(name, _versions(work, engine, columns, f'"_judged_{name}" WHERE _reason IS NULL'))
+    for relation in (f"_judged_{name}", f"_typed_{name}", work.raw.relation):
+        engine.drop(relation)
     return told
 
 
@@ -80,34 +78,35 @@ def _repeats(work: Work, engine: Engine) -> bool:
     """
     if not work.key:
         return False
-    repeated = f'SELECT {_key(work)} AS _key FROM "_typed_{work.name}" GROUP BY 1 HAVING COUNT(*) > 1'
+    repeated = f'SELECT {_key(work, engine)} AS _key FROM "_typed_{work.name}" GROUP BY 1 HAVING COUNT(*) > 1'
     engine.create(f"_again_{work.name}", repeated)
     return bool(engine.rows(f'SELECT 1 FROM "_again_{work.name}" LIMIT 1'))
 
 
-def _key(work: Work) -> str:
-    return f"HASH({', '.join(_quoted(work.key))})"
+def _key(work: Work, engine: Engine) -> str:
+    return engine.key_hash(_quoted(work.key))
 
 
-def _again(work: Work) -> str:
+def _again(work: Work, engine: Engine) -> str:
     """SQL condition of rows whose key comes more than once."""
-    return f'{_key(work)} IN (SELECT _key FROM "_again_{work.name}")'
+    return f'{_key(work, engine)} IN (SELECT _key FROM "_again_{work.name}")'
 
 
-def _judged(work: Work) -> str:
-    """Rows with `_reason`, and `_row`, the whole raw row, of the broken ones."""
+def _judged(work: Work, engine: Engine) -> str:
+    """Staged columns with `_reason`, and `_row`, the whole raw row, of the broken ones."""
     judged = work.how.judged(f"_typed_{work.name}")
-    row = "CASE WHEN _reason IS NOT NULL THEN CAST(TO_JSON(_raw) AS VARCHAR) END AS _row"
+    columns = ", ".join(work.how.staged)
+    row = f"CASE WHEN _reason IS NOT NULL THEN {engine.json('_raw')} END AS _row"
     if not work.repeats:
-        return f"SELECT * EXCLUDE (_raw), {row}, HASH(_raw) AS _hash FROM ({judged})"
+        return f"SELECT {columns}, _reason, {row}, {engine.row_hash('_raw')} AS _hash FROM ({judged})"
     same = ", ".join([*_quoted(work.key), *([KNOWN_AT] if work.versioned else [])])
-    order = ", ".join([KNOWN_AT, *work.how.staged])
+    order = ", ".join(f"{column} NULLS LAST" for column in (KNOWN_AT, *work.how.staged))
     copy = f"ROW_NUMBER() OVER (PARTITION BY _reason IS NULL, {same} ORDER BY {order})"
+    once = f"SELECT *, 1 AS _copy FROM ({judged}) WHERE NOT {_again(work, engine)}"
+    more = f"SELECT *, {copy} AS _copy FROM ({judged}) WHERE {_again(work, engine)}"
     reason = f"CASE WHEN _reason IS NULL AND _copy > 1 THEN {_repeated(work)} ELSE _reason END AS _reason"
-    once = f"SELECT *, 1 AS _copy FROM ({judged}) WHERE NOT {_again(work)}"
-    more = f"SELECT *, {copy} AS _copy FROM ({judged}) WHERE {_again(work)}"
-    ranked = f"SELECT * REPLACE ({reason}) FROM ({once} UNION ALL {more})"
-    return f"SELECT * EXCLUDE (_raw, _copy), {row} FROM ({ranked})"
+    ranked = f"SELECT {columns}, _raw, {reason} FROM ({once} UNION ALL {more})"
+    return f"SELECT {columns}, _reason, {row} FROM ({ranked})"
 
 
 def _repeated(work: Work) -> str:
@@ -116,18 +115,18 @@ def _repeated(work: Work) -> str:
     advice = "map row_id if these are different rows"
     if has_own_id:
         advice = "one is kept" if work.versioned else "one is kept; map known_at if these are versions"
-    values = ", ".join(f"COALESCE(CAST({column} AS VARCHAR), '')" for column in _quoted(key))
+    values = ", ".join(f"COALESCE(CAST({column} AS STRING), '')" for column in _quoted(key))
     return f"'duplicate key ({', '.join(key)}), {advice}: ' || LEFT(CONCAT_WS(', ', {values}), 80)"
 
 
-def _versions(work: Work, columns: str, rows: str) -> str:
+def _versions(work: Work, engine: Engine, columns: str, rows: str) -> str:
     """Staged rows with `superseded_at`: when the next version of their key became known."""
     if not (work.repeats and work.versioned):
         return f"SELECT {columns}, {NEWEST} FROM {rows}"
     key = ", ".join(_quoted(work.key))
     following = f"LEAD({KNOWN_AT}) OVER (PARTITION BY {key} ORDER BY {KNOWN_AT}) AS superseded_at"
-    once = f"SELECT {columns}, {NEWEST} FROM {rows} AND NOT {_again(work)}"
-    return f"{once} UNION ALL SELECT {columns}, {following} FROM {rows} AND {_again(work)}"
+    once = f"SELECT {columns}, {NEWEST} FROM {rows} AND NOT {_again(work, engine)}"
+    return f"{once} UNION ALL SELECT {columns}, {following} FROM {rows} AND {_again(work, engine)}"
 
 
 def _quoted(columns: tuple[str, ...]) -> list[str]:
@@ -137,10 +136,10 @@ def _quoted(columns: tuple[str, ...]) -> list[str]:
 def _summary(work: Work, engine: Engine) -> StagedSource:
     """Count the rows in one pass: the good ones with their span, the broken ones by reason."""
     at = f'"{work.source.at}"'
-    counted = engine.run(
+    counted: list[Any] = engine.rows(
         f"SELECT SPLIT_PART(_reason, ': ', 1), COUNT(*), MIN(_reason), MIN({at}), MAX({at}) "
         f'FROM "_judged_{work.name}" GROUP BY 1 ORDER BY 2 DESC, 1'
-    ).fetchall()
+    )
     broken = [Broken(reason=row[0], count=row[1], example=row[2]) for row in counted if row[0] is not None]
     broken += _unreadable(work, engine)
     good, first, last = next(((r[1], r[3], r[4]) for r in counted if r[0] is None), (0, None, None))
@@ -189,14 +188,10 @@ def _unreadable(work: Work, engine: Engine) -> list[Broken]:
     """Lines of a CSV that do not have its header's columns, kept in the quarantine as text."""
     if work.raw.rejected is None:
         return []
-    reason = "'unreadable line: ' || line || ', ' || error_message"
-    lines = f'SELECT DISTINCT ON (scan_id, file_id, line) line, csv_line, error_message FROM "{work.raw.rejected}"'
-    engine.run(
-        f"INSERT INTO {QUARANTINE} SELECT '{work.name}', {reason}, "
-        f"CAST(TO_JSON({{'line': line, 'text': csv_line}}) AS VARCHAR) FROM ({lines})"
-    )
-    [(count, example)] = engine.run(f"SELECT COUNT(*), MIN({reason}) FROM ({lines})").fetchall()
-    return [Broken(reason="unreadable line", count=count, example=example)] if count else []
+    lines = f'"{work.raw.rejected}"'
+    engine.append(QUARANTINE, f"SELECT '{work.name}' AS source, reason, row FROM {lines}")
+    [(count, example)] = engine.rows(f"SELECT COUNT(*), MIN(reason) FROM {lines}")
+    return [Broken(reason="unreadable line", count=int(str(count)), example=str(example))] if count else []
 
 
 def _copies(work: Work, engine: Engine, good: int) -> int | None:
@@ -205,4 +200,4 @@ def _copies(work: Work, engine: Engine, good: int) -> int | None:
     if good > COPIES_UP_TO:
         return None
     sql = f'SELECT COUNT(*) - COUNT(DISTINCT _hash) FROM "_judged_{work.name}" WHERE _reason IS NULL'
-    return int(engine.run(sql).fetchall()[0][0])
+    return int(str(engine.rows(sql)[0][0]))

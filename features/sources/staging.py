@@ -8,7 +8,7 @@ read as if they had not jumped yet, so 02:30 becomes 03:30. Dates are midnight a
 from datetime import UTC, datetime
 
 from features.config import Settings
-from features.contracts import SOURCES, Source
+from features.contracts import SOURCES, TEXT, TIME, Source
 from features.engine import Engine
 from features.errors import SourceError
 from features.sources.accounts import derive_accounts, fill_started_at
@@ -35,7 +35,7 @@ def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) ->
         SourceError: a source cannot be read, its mapping is wrong, or no clock in it can be read.
     """
     now = now or datetime.now(UTC).replace(tzinfo=None)
-    engine.run(f"CREATE OR REPLACE TABLE {QUARANTINE} (source VARCHAR, reason VARCHAR, row VARCHAR)")
+    engine.create(QUARANTINE, _nothing(dict.fromkeys(("source", "reason", "row"), TEXT)))
     staged: dict[str, StagedSource] = {}
     for name in ("accounts", "subscriptions", "usage"):
         if name in settings.sources:
@@ -48,7 +48,7 @@ def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) ->
         if name in settings.sources and name not in staged:
             staged[name] = _stage_one(source, settings, engine, now, known=True)
         elif name not in staged:
-            engine.create(name, _nothing(source))
+            engine.create(name, _nothing(_columns(source)))
     carried = staged["accounts"].columns
     return Staged(
         sources=staged,
@@ -73,6 +73,7 @@ def _stage_one(source: Source, settings: Settings, engine: Engine, now: datetime
             now=now,
             check_accounts=known and source.belongs_to_accounts,
             tidy=_tidy(resolved, raw, engine) if raw.in_place else frozenset(),
+            words=engine,
         )
         return sift(Work(source=source, raw=raw, resolved=resolved, how=how, key=key), engine)
     except SourceError as error:
@@ -94,15 +95,20 @@ def _tidy(resolved: Resolved, raw: Raw, engine: Engine) -> frozenset[str]:
     texts = {c: sql for c, sql in resolved.expressions.items() if resolved.types[c] == "VARCHAR"}
     if not texts:
         return frozenset()
-    untidy = ", ".join(f"COUNT_IF({sql} <> TRIM({sql}) OR {sql} = '')" for sql in texts.values())
+    untidy = ", ".join(f"COUNT_IF({sql} <> {engine.trimmed(sql)} OR {sql} = '')" for sql in texts.values())
     counts = engine.rows(f'SELECT {untidy} FROM "{raw.relation}" AS raw')[0]
     return frozenset(column for column, count in zip(texts, counts, strict=True) if count == 0)
 
 
-def _nothing(source: Source) -> str:
-    columns = [f'CAST(NULL AS {source.staged_type(c)}) AS "{source.staged_name(c)}"' for c in source.columns]
-    clocks = [f"CAST(NULL AS TIMESTAMP) AS {clock}" for clock in (KNOWN_AT, "superseded_at")]
-    return f"SELECT {', '.join([*columns, *clocks])} WHERE false"
+def _columns(source: Source) -> dict[str, str]:
+    """The columns of a staged table with their types."""
+    own = {source.staged_name(c): source.staged_type(c) for c in source.columns}
+    return own | {KNOWN_AT: TIME, "superseded_at": TIME}
+
+
+def _nothing(columns: dict[str, str]) -> str:
+    named = ", ".join(f'CAST(NULL AS {kind}) AS "{column}"' for column, kind in columns.items())
+    return f"SELECT {named} WHERE false"
 
 
 def _copies_told(source: StagedSource) -> str:
