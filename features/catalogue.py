@@ -38,10 +38,14 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The features of a company in their order, and the vocabulary they were declared over."""
+    """The features of a company in their order, and the vocabulary they were declared over.
+
+    `steps` are numbers on the way to them, which no table shows.
+    """
 
     features: tuple[Feature, ...]
     vocabulary: Vocabulary
+    steps: tuple[Feature, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -71,7 +75,7 @@ def declare(staged: Staged, vocabulary: Vocabulary) -> Catalogue:
         *relationship.features(),
         *commercial.features(vocabulary.categories),
     ]
-    kept = tuple(f for f in declared if all(staged.has(*need.split(".")) for need in f.needs))
+    kept = tuple(f for f in declared if _is_mapped(f, staged))
     own = {*KEYS, *(f.name for f in kept if f.needs[0] not in {f"accounts.{a}" for a in staged.attributes})}
     taken = [a for a in staged.attributes if a.lower() in own]
     if taken:
@@ -79,7 +83,11 @@ def declare(staged: Staged, vocabulary: Vocabulary) -> Catalogue:
             f"[sources.accounts] attributes: {taken[0]} is the name of a feature; "
             f'give it another name: "my_{taken[0]} = {taken[0]}"'
         )
-    return Catalogue(kept, vocabulary)
+    return Catalogue(kept, vocabulary, tuple(step for step in usage.steps() if _is_mapped(step, staged)))
+
+
+def _is_mapped(feature: Feature, staged: Staged) -> bool:
+    return all(staged.has(*need.split(".")) for need in feature.needs)
 
 
 def discover(engine: Engine, staged: Staged, *, known_by: datetime, max_events: int) -> Vocabulary:

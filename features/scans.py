@@ -2,44 +2,78 @@
 
 A row belongs to a snapshot at t iff it happened before (at < t), had reached us (known_at <= t), and was not
 yet replaced by a newer version of itself (superseded_at > t or none). Events, which are many, meet a small
-calendar of (snapshot, day) on their day; the other sources, which are few, meet the snapshots of their account.
+calendar of (snapshot, day) on their day and are added up before any feature is computed of them; the other
+sources, which are few, meet the snapshots of their account.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from features.engine import Engine
+from features.stretches import Stretches
 
 LONGEST = 364
 """Days of usage that any feature looks back."""
+RECENT = 84
+"""Days that features of single events, people and visits look back."""
 
 
 @dataclass(frozen=True)
 class How:
-    """How the calendar is keyed (by day alone, or by account and day) and whether tickets keep their versions."""
+    """The snapshots that are computed together, and what is to know of the sources.
 
+    `days` are their dates in order. `per_account` tells that the calendar is keyed by account and day, else by day
+    alone. `versioned` names the sources whose rows tell when they became known. `stretches` are those of the usage,
+    None where there are several snapshots or usage has versions.
+    """
+
+    days: tuple[datetime, ...]
     per_account: bool
-    versioned_support: bool
+    versioned: frozenset[str]
+    stretches: Stretches | None = None
 
 
 KNOWN = "r.known_at <= c.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > c.snapshot_at)"
 
 
-def events(engine: Engine, how: How, days: int = 84) -> str:
-    """Usage rows of the last `days` days, with the bits of their day, week and kind of event."""
+def events(engine: Engine, how: How) -> str:
+    """Usage rows of the last 84 days, with the bits of their day, week and kind of event."""
     return f"""
-        SELECT r.account_id, c.snapshot_at, c.age, c.week, c.day_bits_1, c.day_bits_2, c.day_bits_3, c.week_bits,
-               r.user_id, r.session_id, r.quantity, r.value_cents, k.kind,
-               COALESCE(k.kind_bits, CAST(0 AS BIGINT)) AS kind_bits
-        FROM "usage" r
-        JOIN calendar c ON CAST(r.at AS DATE) = c.day{" AND r.account_id = c.account_id" if how.per_account else ""}
-        LEFT JOIN event_kinds k ON r.event = k.event
-        WHERE c.age <= {days} AND {KNOWN} AND r.at >= (SELECT MIN(day) FROM calendar WHERE age <= {days})"""
+        SELECT r.account_id, c.snapshot_at, c.age, c.week, c.day_bits_1, c.day_bits_2, c.day_bits_3,
+               r.quantity, r.value_cents, COALESCE(k.kind_bits, CAST(0 AS BIGINT)) AS kind_bits
+        FROM {_paired(engine, how, RECENT)} LEFT JOIN event_kinds k ON r.event = k.event
+        WHERE {_known(how, "usage")}"""
 
 
-def events_year(engine: Engine, how: How) -> str:
-    """Usage rows of the last 52 weeks."""
-    return events(engine, how, LONGEST)
+def kinds(engine: Engine, how: How) -> str:
+    """One row per kind of event with features of its own: how often in three windows, and the age of the newest."""
+    return f"""
+        SELECT r.account_id, c.snapshot_at, k.kind, MIN(c.age) AS newest, COUNT(*) AS events_84,
+               COUNT(CASE WHEN c.age <= 28 THEN 1 END) AS events_28,
+               COUNT(CASE WHEN c.age > 28 AND c.age <= 56 THEN 1 END) AS before_28
+        FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
+        WHERE k.kind IS NOT NULL AND {_known(how, "usage")}
+        GROUP BY r.account_id, c.snapshot_at, k.kind"""
+
+
+def year(engine: Engine, how: How) -> str:
+    """Usage of the last 52 weeks, added up: events, visits, their money, ages of the newest and oldest, bits of weeks.
+
+    A visit is a session on a day: one that runs past midnight counts on both.
+    """
+    if how.stretches is not None:
+        return how.stretches.seen(how.days[0], LONGEST)
+    rows = f"""SELECT r.account_id, c.snapshot_at, c.age, c.week_bits, r.session_id, r.value_cents
+               FROM {_paired(engine, how, LONGEST)} WHERE {_known(how, "usage")}"""
+    return f"""
+        SELECT account_id, snapshot_at, SUM(events) AS events, COUNT(session_id) AS visits,
+               SUM(CASE WHEN session_id IS NOT NULL THEN value_cents END) AS value_cents,
+               MIN(age) AS newest, MAX(age) AS oldest, BIT_OR(week_bits) AS week_bits
+        FROM (SELECT account_id, snapshot_at, session_id, age, COUNT(*) AS events, SUM(value_cents) AS value_cents,
+                     BIT_OR(week_bits) AS week_bits
+              FROM ({rows}) GROUP BY account_id, snapshot_at, session_id, age)
+        GROUP BY account_id, snapshot_at"""
 
 
 def users(engine: Engine, how: How) -> str:
@@ -47,20 +81,21 @@ def users(engine: Engine, how: How) -> str:
     return f"""
         SELECT account_id, snapshot_at, age, events,
                ROW_NUMBER() OVER (PARTITION BY account_id, snapshot_at ORDER BY events DESC, user_id) AS busiest
-        FROM (SELECT account_id, snapshot_at, user_id, MIN(age) AS age, COUNT(*) AS events
-              FROM ({events(engine, how)}) WHERE user_id IS NOT NULL
-              GROUP BY account_id, snapshot_at, user_id)"""
+        FROM (SELECT r.account_id, c.snapshot_at, r.user_id, MIN(c.age) AS age, COUNT(*) AS events
+              FROM {_paired(engine, how, RECENT)} WHERE r.user_id IS NOT NULL AND {_known(how, "usage")}
+              GROUP BY r.account_id, c.snapshot_at, r.user_id)"""
 
 
 def visits(engine: Engine, how: How) -> str:
-    """One row per visit (session) of the last 52 weeks, beside the account's number of visits and money in all."""
+    """One row per visit (session on a day) of the last 84 days, beside the account's visits and money of 52 weeks."""
     return f"""
-        SELECT *, COUNT(*) OVER (PARTITION BY account_id, snapshot_at) AS visits,
-               SUM(value_cents) OVER (PARTITION BY account_id, snapshot_at) AS all_cents
-        FROM (SELECT account_id, snapshot_at, session_id, MIN(age) AS age, COUNT(*) AS lines,
-                     SUM(value_cents) AS value_cents
-              FROM ({events_year(engine, how)}) WHERE session_id IS NOT NULL
-              GROUP BY account_id, snapshot_at, session_id)"""
+        SELECT v.account_id, v.snapshot_at, v.age, v.lines, v.value_cents,
+               y.visits_364d AS visits, y."_visit_value_364d" AS all_cents
+        FROM (SELECT r.account_id, c.snapshot_at, r.session_id, c.age, COUNT(*) AS lines,
+                     SUM(r.value_cents) AS value_cents
+              FROM {_paired(engine, how, RECENT)} WHERE r.session_id IS NOT NULL AND {_known(how, "usage")}
+              GROUP BY r.account_id, c.snapshot_at, r.session_id, c.age) v
+        JOIN scan_year y ON y.account_id = v.account_id AND y.snapshot_at = v.snapshot_at"""
 
 
 def feedback(engine: Engine, how: How) -> str:
@@ -82,7 +117,7 @@ def support(engine: Engine, how: How) -> str:
         "opened_at",
         f"""r.priority, r.escalations, r.reopened, r.csat,
             CASE WHEN {resolved} IS NULL THEN 1 ELSE 0 END AS is_open,
-            CASE WHEN {how.versioned_support} OR {resolved} IS NOT NULL THEN 1 ELSE 0 END AS is_settled,
+            CASE WHEN {"support" in how.versioned} OR {resolved} IS NOT NULL THEN 1 ELSE 0 END AS is_settled,
             {engine.minutes_between("r.opened_at", answered)} AS response_minutes,
             {engine.minutes_between("r.opened_at", resolved)} AS resolution_minutes""",
     )
@@ -137,7 +172,20 @@ def _dated(engine: Engine, source: str, at: str, columns: str, *, within: str = 
         WHERE r.{at} < c.snapshot_at AND {KNOWN}"""
 
 
+def _paired(engine: Engine, how: How, days: int) -> str:
+    """Usage rows `r` beside the calendar's days `c` that see them, of the last `days` days."""
+    keyed = " AND r.account_id = c.account_id" if how.per_account else ""
+    first, last = engine.moment(how.days[0] - timedelta(days=days)), engine.moment(how.days[-1])
+    rows = f'(SELECT * FROM "usage" u WHERE u."at" >= {first} AND u."at" < {last}) r'
+    return f'{rows} JOIN calendar c ON CAST(r."at" AS DATE) = c.day AND c.age <= {days}{keyed}'
+
+
+def _known(how: How, source: str) -> str:
+    """Condition that a row was known; one whose source has no second clock was known when it happened."""
+    return KNOWN if source in how.versioned else "TRUE"
+
+
 SCANS: dict[str, Callable[..., str]] = {
     scan.__name__: scan
-    for scan in (events, events_year, users, visits, feedback, support, touchpoints, subscriptions, invoices, accounts)
+    for scan in (events, kinds, year, users, visits, feedback, support, touchpoints, subscriptions, invoices, accounts)
 }

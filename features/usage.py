@@ -8,14 +8,26 @@ COMPONENT = "usage"
 SAFER, RISKIER, UNKNOWN = Direction.SAFER, Direction.RISKIER, Direction.UNKNOWN
 WINDOWS = (7, 28, 84)
 ALL_DAYS = bits("day_bits_1", "day_bits_2", "day_bits_3")
+WEEKS = bits("week_bits")
 
 events = partial(Feature, component=COMPONENT, scan="events", needs=("usage.at",))
-year = partial(Feature, component=COMPONENT, scan="events_year", needs=("usage.at",))
-kinds = partial(Feature, component=COMPONENT, scan="events", needs=("usage.event",))
+year = partial(Feature, component=COMPONENT, scan="year", needs=("usage.at",))
+breadth = partial(Feature, component=COMPONENT, scan="events", needs=("usage.event",))
+kinds = partial(breadth, scan="kinds")
 users = partial(Feature, component=COMPONENT, scan="users", needs=("usage.user_id",))
 visits = partial(Feature, component=COMPONENT, scan="visits", needs=("usage.session_id",))
+year_visits = partial(visits, scan="year")
 spend = partial(Feature, component=COMPONENT, scan="visits", needs=("usage.session_id", "usage.value"))
 derived = partial(Feature, component=COMPONENT, scan=DERIVED, needs=("usage.at",))
+derived_kinds = partial(derived, needs=("usage.event",))
+
+
+def steps() -> list[Feature]:
+    """Numbers that other usage features are computed of, and that are not features themselves."""
+    return [
+        year("_events_364d", "", "Usage events in the last 364 days", "events", "SUM(events)"),
+        year_visits("_visit_value_364d", "", "Money of all visits of the last 364 days", "cents", "SUM(value_cents)"),
+    ]
 
 
 def features(event_names: tuple[str, ...]) -> list[Feature]:
@@ -43,7 +55,7 @@ def _activity() -> list[Feature]:
         *(events(f"active_days_{w}d", "activity", f"Days of use in the last {w} days",
                  "days", sql, SAFER, w, empty=0) for w, sql in days.items()),
         year("active_weeks_364d", "activity", "Weeks of use in the last 52 weeks",
-             "weeks", bits("week_bits"), SAFER, 364, empty=0),
+             "weeks", WEEKS, SAFER, 364, empty=0),
         derived("events_per_active_day_28d", "depth", "Events on a day of use, on average over the last 28 days",
                 "events", ratio("events_28d", "active_days_28d"), UNKNOWN, 28),
     ]
@@ -51,7 +63,7 @@ def _activity() -> list[Feature]:
 
 def _breadth() -> list[Feature]:
     return [
-        kinds(f"event_kinds_{w}d", "breadth", f"Different kinds of event used in the last {w} days",
+        breadth(f"event_kinds_{w}d", "breadth", f"Different kinds of event used in the last {w} days",
               "kinds", bits("kind_bits", where=f"age <= {w}"), SAFER, w, empty=0)
         for w in (28, 84)
     ]
@@ -61,13 +73,13 @@ def _rhythm() -> list[Feature]:
     """How often the account comes, by its own standard: the same silence means more in a daily user."""
     return [
         year("days_since_last_use", "recency", "Days since the last use",
-             "days", recency(), RISKIER, 364),
+             "days", "MIN(newest)", RISKIER, 364),
         events("days_between_uses_84d", "rhythm", "Usual days between two days of use, over the last 84 days",
                "days", ratio("(MAX(age) - MIN(age))", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
         year("weeks_between_uses_364d", "rhythm", "Usual weeks between two weeks of use, over the last 52 weeks",
-             "weeks", ratio("(MAX(week) - MIN(week))", f"({bits('week_bits')} - 1)"), UNKNOWN, 364),
+             "weeks", ratio(f"({_week('MAX(oldest)')} - {_week('MIN(newest)')})", f"({WEEKS} - 1)"), UNKNOWN, 364),
         year("usage_history_days", "history", "Days since the first use within the last 52 weeks",
-             "days", "MAX(age)", UNKNOWN, 364),
+             "days", "MAX(oldest)", UNKNOWN, 364),
         derived("recency_against_rhythm", "recency", "Days since the last use, in multiples of the usual gap",
                 "times", ratio("days_since_last_use", "days_between_uses_84d"), RISKIER, 84),
     ]
@@ -81,8 +93,8 @@ def _trends() -> list[Feature]:
                "share", ratio(count(7), count(28)), SAFER, 28),
         events("usage_slope_84d", "trend", "Weekly change of events over 12 weeks, as a share of their mean",
                "share", _weekly_slope(), SAFER, 84),
-        year("usage_against_baseline_28d", "trend", "Events of the last 28 days against the own 52-week average",
-             "times", ratio(f"13 * {count(28)}", "COUNT(*)"), SAFER, 364),
+        derived("usage_against_baseline_28d", "trend", "Events of the last 28 days against the own 52-week average",
+                "times", ratio("13 * events_28d", '"_events_364d"'), SAFER, 364),
     ]
 
 
@@ -93,6 +105,10 @@ def _weekly_slope() -> str:
     """
     xy, y = total("(11 - week)", 84), count(84)
     return ratio(f"(12 * {xy} - 66 * {y})", f"(143 * {y})")
+
+
+def _week(age: str) -> str:
+    return f"FLOOR(({age} - 1) / 7e0)"
 
 
 def _amounts(column: str, signal: str, unit: str, *, scale: int) -> list[Feature]:
@@ -123,39 +139,43 @@ def _users() -> list[Feature]:
 def _visits() -> list[Feature]:
     return [
         *(visits(f"visits_{w}d", "activity", f"Visits in the last {w} days",
-                 "visits", count(w), SAFER, w, empty=0) for w in (*WINDOWS, 364)),
-        visits("visits_trend_84d", "trend", "Share of the last 168 days' visits in the newer 84 (half is steady)",
-               "share", share(count(84), count(168, 84)), SAFER, 168),
+                 "visits", count(w), SAFER, w, empty=0) for w in WINDOWS),
+        year_visits("visits_364d", "activity", "Visits in the last 364 days",
+                    "visits", "SUM(visits)", SAFER, 364, empty=0),
+        visits("visits_trend_28d", "trend", "Share of the last 56 days' visits in the newer 28 (half is steady)",
+               "share", share(count(28), count(56, 28)), SAFER, 56),
         visits("lines_per_visit_84d", "depth", "Lines of a visit, on average over the last 84 days",
                "lines", ratio(total("lines", 84), count(84)), UNKNOWN, 84),
         spend("value_per_visit_84d", "spend", "Money spent in a visit, on average over the last 84 days",
               "money", ratio(total("value_cents", 84), f"(100 * {count(84)})"), UNKNOWN, 84),
-        spend("days_since_large_visit", "recency", "Days since a visit worth at least half the own 52-week average",
-              "days", recency("2 * value_cents * visits >= all_cents"), RISKIER, 364),
+        spend("days_since_large_visit", "recency", "Days since a visit of 84 days worth at least half the own average",
+              "days", recency("2 * value_cents * visits >= all_cents"), RISKIER, 84),
     ]
 
 
 def _families(event_names: tuple[str, ...]) -> list[Feature]:
     taken: set[str] = set()
     words = [slug(event, taken) for event in event_names]
-    return [f for i, event in enumerate(event_names) for f in _family(event, words[i], f"kind = {i}")]
+    return [f for i, event in enumerate(event_names) for f in _family(event, words[i], i)]
 
 
-def _family(event: str, word: str, is_kind: str) -> list[Feature]:
+def _family(event: str, word: str, kind: int) -> list[Feature]:
     """The word comes last in each name, so that no event's name can make one feature's name another's."""
-    about = partial(kinds, signal=f"event: {event}")
-    last_28, last_84, before_28 = (count(days, after, is_kind) for days, after in ((28, 0), (84, 0), (56, 28)))
+    about, beside = (partial(of, signal=f"event: {event}") for of in (kinds, derived_kinds))
+    last_28, last_84, before_28 = (
+        f"SUM(CASE WHEN kind = {kind} THEN {times} ELSE 0 END)" for times in ("events_28", "events_84", "before_28")
+    )
     return [
         about(f"event_28d_{word}", definition=f"'{event}' in the last 28 days",
               unit="events", sql=last_28, days=28, empty=0),
         about(f"event_84d_{word}", definition=f"'{event}' in the last 84 days",
               unit="events", sql=last_84, days=84, empty=0),
-        about(f"event_share_28d_{word}", definition=f"Share of '{event}' among the last 28 days' events",
-              unit="share", sql=ratio(last_28, count(28)), days=28),
-        about(f"event_share_84d_{word}", definition=f"Share of '{event}' among the last 84 days' events",
-              unit="share", sql=ratio(last_84, count(84)), days=84),
+        beside(f"event_share_28d_{word}", definition=f"Share of '{event}' among the last 28 days' events",
+               unit="share", sql=ratio(f"event_28d_{word}", "events_28d"), days=28),
+        beside(f"event_share_84d_{word}", definition=f"Share of '{event}' among the last 84 days' events",
+               unit="share", sql=ratio(f"event_84d_{word}", "events_84d"), days=84),
         about(f"event_trend_28d_{word}", definition=f"Share of the last 56 days' '{event}' in the newer 28",
               unit="share", sql=share(last_28, before_28), days=56),
         about(f"event_days_since_{word}", definition=f"Days since the last '{event}' within 84 days",
-              unit="days", sql=recency(is_kind), days=84),
+              unit="days", sql=f"MIN(CASE WHEN kind = {kind} THEN newest END)", days=84),
     ]

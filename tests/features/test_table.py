@@ -23,7 +23,8 @@ MANY = settings(
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-SNAPSHOTS = [datetime(2023, 12, 31), T, datetime(2025, 1, 1)]
+SNAPSHOTS = [datetime(2023, 12, 31), datetime(2024, 1, 28), T, datetime(2025, 1, 1)]
+"""The second is a stretch of 28 days after the first, the others are not whole stretches away."""
 CLOCK = {"accounts": "started_at", "subscriptions": "started_at", "support": "opened_at"}
 Row = dict[str, Any]
 Value = float | None
@@ -118,21 +119,20 @@ class Oracle:
 
     def visits(self) -> dict[str, Value]:
         lines = [r for r in self.within("usage", 364) if r["session_id"]]
-        names = {r["session_id"] for r in lines}
-        visits = {s: [r for r in lines if r["session_id"] == s] for s in names}
-        age = {s: min(r["_age"] for r in rows) for s, rows in visits.items()}
+        names = {(r["session_id"], r["_age"]) for r in lines}
+        visits = {v: [r for r in lines if (r["session_id"], r["_age"]) == v] for v in names}
         worth = {
-            s: money(r["value"] for r in rows) if any(r["value"] is not None for r in rows) else None
-            for s, rows in visits.items()
+            v: money(r["value"] for r in rows) if any(r["value"] is not None for r in rows) else None
+            for v, rows in visits.items()
         }
-        recent = [s for s in names if age[s] <= 84]
+        recent = [v for v in names if v[1] <= 84]
         usual = over(sum(w for w in worth.values() if w is not None), len(names))
-        large = [s for s, w in worth.items() if w is not None and 2 * w >= usual]
-        found: dict[str, Value] = {f"visits_{w}d": sum(a <= w for a in age.values()) for w in (7, 28, 84, 364)}
-        found["visits_trend_84d"] = over(len(recent), sum(a <= 168 for a in age.values()))
+        large = [v for v in recent if worth[v] is not None and 2 * worth[v] >= usual]
+        found: dict[str, Value] = {f"visits_{w}d": sum(age <= w for _, age in names) for w in (7, 28, 84, 364)}
+        found["visits_trend_28d"] = over(found["visits_28d"], sum(age <= 56 for _, age in names))
         found["lines_per_visit_84d"] = over(sum(len(visits[s]) for s in recent), len(recent))
         found["value_per_visit_84d"] = over(sum(worth[s] or 0 for s in recent), len(recent))
-        found["days_since_large_visit"] = least(age[s] for s in large)
+        found["days_since_large_visit"] = least(age for _, age in large)
         return found
 
     def families(self) -> dict[str, Value]:
@@ -363,11 +363,18 @@ def cleaned(rows: dict[str, list[Row]], versions: bool) -> dict[str, list[Row]]:
 
 @pytest.mark.system("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10")
 @pytest.mark.parametrize("versions", [True, False], ids=["two clocks", "one clock"])
-@settings(MANY, max_examples=4)
+@pytest.mark.parametrize("at_once", [1, 60_000], ids=["date by date", "all dates at once"])
+@settings(MANY, max_examples=2)
 @given(seed=st.integers(0, 2**32))
 def test_every_feature_is_what_its_definition_says(
-    company: Any, random_rows: Callable[..., dict[str, list[Row]]], versions: bool, seed: int
+    company: Any,
+    random_rows: Callable[..., dict[str, list[Row]]],
+    monkeypatch: pytest.MonkeyPatch,
+    versions: bool,
+    at_once: int,
+    seed: int,
 ) -> None:
+    monkeypatch.setattr("features.table.ROWS_AT_ONCE", at_once)
     rng = random.Random(seed)
     accounts = [*"abcdef", "no rows"]
     rows = random_rows(rng, accounts, SNAPSHOTS, each=60)

@@ -1,0 +1,69 @@
+"""The small tables that events meet: the days that each snapshot looks back on, and the kinds of event."""
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from features.catalogue import Catalogue
+from features.engine import Engine
+from features.scans import LONGEST, How
+
+
+def register(engine: Engine, catalogue: Catalogue, how: How) -> None:
+    """Make the tables `ages`, `calendar` and `event_kinds` for a group of snapshots."""
+    _register_calendar(engine, how)
+    _register_kinds(engine, catalogue)
+
+
+def is_sparse(engine: Engine, days: list[datetime]) -> bool:
+    """Whether few of all (account, date) pairs are wanted, as with one snapshot before each renewal."""
+    wanted, everyone = engine.rows("SELECT (SELECT COUNT(*) FROM wanted), (SELECT COUNT(*) FROM accounts)")[0]
+    return 4 * int(str(wanted)) < int(str(everyone)) * len(days)
+
+
+def _register_calendar(engine: Engine, how: How) -> None:
+    """One row per (snapshot, day before it): age 1 is the day before; bits number days and weeks."""
+    ages = list(range(1, LONGEST + 1))
+    calendar = pa.table(
+        {
+            "age": pa.array(ages, pa.int32()),
+            "week": pa.array([(age - 1) // 7 for age in ages], pa.int32()),
+            "week_bits": pa.array([1 << (age - 1) // 7 for age in ages], pa.int64()),
+            **{
+                f"day_bits_{i + 1}": pa.array(
+                    [1 << (age - 1) % 28 if (age - 1) // 28 == i else 0 for age in ages], pa.int64()
+                )
+                for i in range(3)
+            },
+        }
+    )
+    engine.register("ages", calendar)
+    moments = [(day, (day - timedelta(days=age)).date(), age) for day in how.days for age in ages]
+    engine.register(
+        "calendar_days",
+        pa.table(
+            {
+                "snapshot_at": pa.array([m[0] for m in moments], pa.timestamp("us")),
+                "day": pa.array([m[1] for m in moments], pa.date32()),
+                "age": pa.array([m[2] for m in moments], pa.int32()),
+            }
+        ),
+    )
+    query = "SELECT * FROM calendar_days JOIN ages USING (age)"
+    if how.per_account:
+        query = f"SELECT s.account_id, c.* FROM wanted s JOIN ({query}) c ON c.snapshot_at = s.snapshot_at"
+    engine.create("calendar", query)
+
+
+def _register_kinds(engine: Engine, catalogue: Catalogue) -> None:
+    names, families = catalogue.vocabulary.all_events, catalogue.vocabulary.event_names
+    engine.register(
+        "event_kinds",
+        pa.table(
+            {
+                "event": pa.array(names, pa.string()),
+                "kind": pa.array([families.index(n) if n in families else None for n in names], pa.int32()),
+                "kind_bits": pa.array([1 << i for i in range(len(names))], pa.int64()),
+            }
+        ),
+    )
