@@ -19,7 +19,7 @@ from training.history import History, load_history
 from training.intervals import clustered
 from training.learn import Learned, learn
 from training.run import Stage, Training, as_json, plain
-from training.split import Split, forward_folds
+from training.split import Split, by_lot, forward_folds
 
 OF_ONE = ("capacity", "groups", "inactivity", "calibration", "reliability", "model", "about")
 """What is told of the last origin alone."""
@@ -61,7 +61,7 @@ def _origins(settings: Settings, history: History, origins: int) -> Iterator[Spl
     gap = np.timedelta64(settings.gap_days, "D")
     for start, end in zip(starts, ends, strict=True):
         development = judged & (moments + gap <= start)
-        test = judged & (moments >= start) & (moments < end)
+        test = by_lot(judged & (moments >= start) & (moments < end), history.accounts)
         if development.any() and test.any():
             first, last = start.item(), moments[development].max().astype("datetime64[us]").item()
             if not (isinstance(first, datetime) and isinstance(last, datetime)):
@@ -82,8 +82,10 @@ def _told(last: Training, runs: list[tuple[Split, Learned, Evidence]], refused: 
         found = clustered(metrics.statistic(truth, np.concatenate(parts)), accounts, draws=300)
         return {name: figure.as_dict() for name, figure in found.items()}
 
+    names, matrix = history.catalogue.names, history.matrix
     rivals = [
-        benchmarks(history.catalogue.names, history.matrix, history.churned, s.development, s.test) for s, _, _ in runs
+        benchmarks(names, matrix, history.churned, s.development, s.test, by_lot(s.development, history.accounts))
+        for s, _, _ in runs
     ]
     told = as_json(last, None)
     told["test"] = {"n": len(test), "churners": int(truth.sum()), **pooled([e.scores.probability for _, _, e in runs])}

@@ -7,27 +7,31 @@ from collections.abc import Callable
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
 from serving.health import TYPICAL, health
 from serving.score import plain_scores
+from training.model import Array, Matrix
 from training.split import Rows
 
-Array = NDArray[np.float64]
 
+def benchmarks(
+    names: list[str], matrix: Matrix, churned: Rows, development: Rows, test: Rows, few: Rows | None = None
+) -> dict[str, Array]:
+    """Churn probability of every test row by each benchmark that the data allow.
 
-def benchmarks(names: list[str], matrix: Array, churned: Rows, development: Rows, test: Rows) -> dict[str, Array]:
-    """Churn probability of every test row by each benchmark that the data allow."""
-    learn, truth, later = matrix[development], churned[development], matrix[test]
+    Those with few parameters learn from `few` of the development rows, or from all.
+    """
+    few = development if few is None else few
+    learn, truth, later = np.asarray(matrix[few]), churned[few], np.asarray(matrix[test])
     contenders: dict[str, Callable[[], Array]] = {
-        "base_rate": lambda: np.full(len(later), truth.mean()),
+        "base_rate": lambda: np.full(len(later), churned[development].mean()),
         "recency": lambda: _one_input(_recency(names, learn), truth, _recency(names, later)),
         "hand_weights": lambda: _one_input(hand_health(names, learn), truth, hand_health(names, later)),
         "logistic": lambda: _logistic(learn, truth, later),
-        "plain_lightgbm": lambda: plain_lightgbm(learn, truth, later),
+        "plain_lightgbm": lambda: plain_lightgbm(matrix[development], churned[development], later),
     }
     return {name: predict() for name, predict in contenders.items()}
 
@@ -37,7 +41,7 @@ def hand_health(names: list[str], rows: Array) -> Array:
     return health(plain_scores(names, rows), TYPICAL)
 
 
-def plain_lightgbm(learn: Array, truth: Rows, later: Array) -> Array:
+def plain_lightgbm(learn: Matrix, truth: Rows, later: Array) -> Array:
     """LightGBM's defaults, untuned, on the same features."""
     booster = lgb.train({"objective": "binary", "verbose": -1, "seed": 7}, lgb.Dataset(learn, truth.astype(float)), 100)
     found: Array = booster.predict(later)

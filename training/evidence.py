@@ -22,7 +22,7 @@ from training.history import History
 from training.intervals import Figure, clustered
 from training.leaks import Leak
 from training.learn import Learned
-from training.split import Rows
+from training.split import Rows, by_lot
 
 CAPACITIES = (0.05, 0.10, 0.20, 0.30)
 FEW_DRAWS, MANY_ROWS = 200, 50_000
@@ -48,12 +48,12 @@ class Evidence:
 
 def judge(settings: Settings, history: History, learned: Learned, development: Rows, test: Rows) -> Evidence:
     """Everything the test rows say about a learned bundle."""
-    bundle, matrix, churned = learned.bundle, history.matrix, history.churned
-    found = score(bundle, matrix[test])
-    truth, accounts = churned[test], history.accounts[test]
-    names = history.catalogue.names
-    rivals = benchmarks(names, matrix, churned, development, test)
-    value = yearly_value(names, matrix[test])
+    bundle, rows = learned.bundle, history.values(test)
+    found = score(bundle, rows)
+    truth, accounts = history.churned[test], history.accounts[test]
+    names, few = history.catalogue.names, by_lot(development, history.accounts)
+    rivals = benchmarks(names, history.matrix, history.churned, development, test, few)
+    value = yearly_value(names, rows)
     figures = _figures(truth, found.probability, accounts)
     seen = look(history, learned, found, development, test)
     return Evidence(
@@ -69,7 +69,7 @@ def judge(settings: Settings, history: History, learned: Learned, development: R
         capacity=metrics.capture_at(truth, found.probability, [share * len(truth) for share in CAPACITIES], value),
         groups=_groups(bundle, history, found, test),
         harm=_harm(learned, history, found, test),
-        notes=_notes(figures, rivals, truth, accounts),
+        notes=[*_drawn(history, learned, development, test), *_notes(figures, rivals, truth, accounts)],
     )
 
 
@@ -84,12 +84,12 @@ def _groups(bundle: Bundle, history: History, found: Scores, test: Rows) -> dict
     masks: dict[str, Rows] = {}
     for name, levels in (("segment", None), ("lifecycle_stage", ("", "onboarding", "adoption", "maturity"))):
         if name in history.catalogue.names:
-            codes = history.features[name].to_numpy()[test]
+            codes = history.column(name)[test]
             spec = next(s for s in bundle.features if s.name == name)
             words = levels or spec.categories
             masks |= {f"{name}: {words[int(c)]}": codes == c for c in np.unique(codes[~np.isnan(codes)])}
     if "is_cancelled" in history.catalogue.names:
-        masks["no notice given"] = history.features["is_cancelled"].to_numpy()[test] != 1
+        masks["no notice given"] = history.column("is_cancelled")[test] != 1
     enough = {name: mask for name, mask in masks.items() if truth[mask].sum() >= 10 and not truth[mask].all()}
     return {name: _figures(truth[mask], found.probability[mask], accounts[mask]) for name, mask in enough.items()}
 
@@ -98,10 +98,22 @@ def _harm(learned: Learned, history: History, found: Scores, test: Rows) -> Figu
     """Log loss with calibration minus log loss without it: above zero, calibration did harm."""
     booster = learned.bundle.booster
     assert booster is not None
-    raw = sigmoid(booster.log_odds(history.matrix[test]))
+    raw = sigmoid(booster.log_odds(history.values(test)))
     truth, accounts = history.churned[test], history.accounts[test]
     change = metrics.row_log_loss(truth, found.probability) - metrics.row_log_loss(truth, raw)
     return clustered(lambda w: {"harm": float(w @ change / w.sum())}, accounts, draws=FEW_DRAWS)["harm"]
+
+
+def _drawn(history: History, learned: Learned, development: Rows, test: Rows) -> list[str]:
+    """What is of accounts drawn by lot, where there are very many rows."""
+    forward, few = len(learned.forward.rows), by_lot(development, history.accounts)
+    later = history.judged & np.isin(history.moments, np.unique(history.moments[test]))
+    told = (
+        (test.sum(), later.sum(), "test rows are judged"),
+        (forward, forward + learned.left_out, "rows of the later slices chose shape, rounds, calibration and weights"),
+        (few.sum(), development.sum(), "rows are what the benchmarks but plain LightGBM learned from"),
+    )
+    return [f"{n:,} of {of:,} {what}: those of accounts drawn by lot." for n, of, what in told if n < of]
 
 
 def _notes(

@@ -7,7 +7,6 @@ and 2r / (1 + r) that at all of it (Spearman 1910, Brown 1910). The halves' own 
 learned anew, spread as the weights would if the accounts were drawn again (half-sample replication, McCarthy 1969).
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,18 +37,19 @@ class Half:
 
 
 def split_in_halves(
-    accounts: ArrayLike, forward: NDArray[np.intp], learn: Callable[[Rows], Array], seed: int = 0
+    accounts: ArrayLike, forward: NDArray[np.intp], learn: Callable[[Rows], Array], seed: int = 0, *, at_once: int = 1
 ) -> list[Half]:
-    """Learn from both halves of the accounts, split at random `SPLITS` times; the two of a split side by side.
+    """Learn from both halves of the accounts, split at random `SPLITS` times, `at_once` of them side by side.
 
     Args:
         accounts: of every row of history.
         forward: the forward rows.
         learn: margins of the forward rows, (rows, components), by models that saw none but the rows it is given.
         seed: of the splits.
+        at_once: how many learn at a time.
     """
     chosen = list(_halves(accounts, seed))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         return [Half(mine[forward], margins) for mine, margins in zip(chosen, pool.map(learn, chosen), strict=True)]
 
 

@@ -36,10 +36,10 @@ class HealthLook:
 
 def look(history: History, learned: Learned, found: Scores, development: Rows, test: Rows) -> HealthLook:
     """Health, and its rivals on the same features, on the test rows."""
-    bundle, matrix = learned.bundle, history.matrix
+    bundle, rows = learned.bundle, history.values(test)
     columns = np.sort(np.concatenate([bundle.columns(c) for c in bundle.health_components]))
     free = fit(
-        matrix[np.ix_(development, columns)],
+        history.matrix[development][:, columns],
         history.churned[development],
         tuple(history.catalogue.features[i] for i in columns),
         learned.forward.shape,
@@ -48,8 +48,8 @@ def look(history: History, learned: Learned, found: Scores, development: Rows, t
     )
     risks = {
         "auc": -found.health,
-        "auc_unrestricted": np.asarray(free.predict(matrix[np.ix_(test, columns)])),
-        "auc_hand_weights": -np.nan_to_num(hand_health(history.catalogue.names, matrix[test]), nan=50.0),
+        "auc_unrestricted": np.asarray(free.predict(rows[:, columns])),
+        "auc_hand_weights": -np.nan_to_num(hand_health(history.catalogue.names, rows), nan=50.0),
         "auc_all_components": found.probability,
     }
     return HealthLook(risks, found.tier, warnings_of(history, bundle, test))

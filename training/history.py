@@ -1,28 +1,32 @@
 """The training table: what was known at each snapshot, beside what became of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features import snapshots, table
-from features.catalogue import Catalogue, declare, discover
+from features.catalogue import KEYS, Catalogue, declare, discover
 from features.config import Settings
 from features.engine import Engine
 from features.sources import Staged
 from training.errors import EvidenceError
 from training.labels import CENSORED, CHURNED, STAYED, Labels, label, observed_until
 from training.split import Split, split
+from training.stored import Stored, open_stored, store
 
 Progress = Callable[[int, int], None]
 """Called with (snapshot rows done, snapshot rows in all)."""
 
 FIRST_HISTORY_DAYS = 28
 """An account's book is first looked at when the data is this old: before, every window is empty."""
+IN_MEMORY = 100_000_000
+"""A table of more numbers than this (0.8 GB) stays on disk; of a smaller one training holds several copies at once."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,10 @@ class History:
     """Snapshots with features and outcomes; every array has one entry per snapshot row.
 
     Rows are stayed, churned, involuntary or censored (`labels`); `judged` marks those a model may learn from or
-    be tested on. `value` is the account's yearly money at the snapshot, NaN where no source tells it.
+    be tested on. `features` are a frame, or stay on disk where the table is large.
     """
 
-    features: pd.DataFrame
+    features: pd.DataFrame | Stored
     accounts: NDArray[np.str_]
     moments: NDArray[np.datetime64]
     labels: Labels
@@ -52,9 +56,17 @@ class History:
         return found
 
     @property
-    def matrix(self) -> NDArray[np.float64]:
+    def matrix(self) -> NDArray[np.float64] | Stored:
         """The features as (rows, features), in catalogue order."""
-        return self.features.to_numpy(dtype=np.float64)
+        return self.features if isinstance(self.features, Stored) else self.features.to_numpy(dtype=np.float64)
+
+    def values(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> NDArray[np.float64]:
+        """Some rows of the matrix, in memory."""
+        return np.asarray(self.matrix[rows])
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A feature's value at every row."""
+        return np.asarray(self.matrix[:, [self.catalogue.names.index(name)]])[:, 0]
 
 
 def load_history(settings: Settings, engine: Engine, staged: Staged, progress: Progress) -> tuple[History, Split]:
@@ -71,14 +83,34 @@ def load_history(settings: Settings, engine: Engine, staged: Staged, progress: P
     engine.register("spine", pa.Table.from_pandas(closed.table[["account_id", "snapshot_at"]], preserve_index=False))
     vocabulary = discover(engine, staged, known_by=parts.last_training, max_events=settings.features.max_events)
     catalogue = declare(staged, vocabulary)
-    frames = []
-    for done, part in table.build_parts(engine, staged, catalogue):
-        frames.append(part.to_pandas())
-        progress(done, len(closed.table))
-    features = pd.concat(frames, ignore_index=True)
-    _require_same_rows(features, closed.table)
-    accounts, moments = features["account_id"].to_numpy(dtype=str), features["snapshot_at"].to_numpy()
-    return History(features[catalogue.names], accounts, moments, closed, catalogue), parts
+    keys, features = build(engine, staged, catalogue, "spine", len(closed.table), progress)
+    if not keys.equals(closed.table[list(KEYS)]):
+        raise EvidenceError("features and labels do not line up row by row; this is a bug, please report it")
+    accounts, moments = keys["account_id"].to_numpy(dtype=str), keys["snapshot_at"].to_numpy()
+    return History(features, accounts, moments, closed, catalogue), parts
+
+
+def build(
+    engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, rows: int, progress: Progress
+) -> tuple[pd.DataFrame, pd.DataFrame | Stored]:
+    """Keys and features of a spine of so many rows, by (snapshot_at, account_id).
+
+    A large table is written a group of snapshots at a time into the engine's folder, and goes with it.
+    """
+    parts = _told(table.build_parts(engine, staged, catalogue, spine), rows, progress)
+    if rows * len(catalogue.names) <= IN_MEMORY:
+        frame = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
+        return frame[list(KEYS)], frame[catalogue.names]
+    assert engine.folder is not None  # only engines for the rows of a few accounts have none
+    path = engine.folder / f"{spine}.parquet"
+    store(parts, path)
+    return pq.read_table(path, columns=list(KEYS)).to_pandas(), open_stored([path], catalogue.names)
+
+
+def _told(parts: Iterator[tuple[int, pa.Table]], rows: int, progress: Progress) -> Iterator[pa.Table]:
+    for done, part in parts:
+        yield part
+        progress(done, rows)
 
 
 def labelled_spine(settings: Settings, engine: Engine, staged: Staged) -> Labels:
@@ -94,9 +126,3 @@ def labelled_spine(settings: Settings, engine: Engine, staged: Staged) -> Labels
     if rows == 0:
         raise EvidenceError("no account was alive at any snapshot; check [population] and the contract table's dates")
     return label(settings, engine, staged)
-
-
-def _require_same_rows(features: pd.DataFrame, labels: pd.DataFrame) -> None:
-    keys = ["account_id", "snapshot_at"]
-    if not features[keys].equals(labels[keys]):
-        raise EvidenceError("features and labels do not line up row by row; this is a bug, please report it")

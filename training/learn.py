@@ -16,8 +16,8 @@ from training.errors import EvidenceError
 from training.halves import Half, reliability, split_in_halves, weight_intervals
 from training.history import History, Progress
 from training.intervals import Figure
-from training.model import Forward, fit, look_again, look_forward
-from training.split import Fold, Rows
+from training.model import Forward, fit, look_again, look_forward, side_by_side
+from training.split import Fold, Rows, few_to_predict
 
 ENOUGH_CHURNERS = 20
 """Fewer churned accounts than this are no history to learn from: health stays with the typical weights."""
@@ -26,12 +26,16 @@ PROBE_ROWS = 16
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A bundle, the forward predictions it was calibrated on, and how calibration and weights came out."""
+    """A bundle, the forward predictions it was calibrated on, and how calibration and weights came out.
+
+    `left_out` are the rows of the later slices that were not drawn to be predicted.
+    """
 
     bundle: Bundle
     forward: Forward
     choice: calibrate.Choice
     weight_intervals: dict[str, Figure]
+    left_out: int = 0
 
 
 def learn(
@@ -49,6 +53,8 @@ def learn(
         EvidenceError: too few churned accounts or too little time; says what is missing.
     """
     require_enough(history, development, folds)
+    later = sum(int(fold.predict.sum()) for fold in folds)
+    folds = few_to_predict(folds, history.accounts)
     matrix, churned, features = history.matrix, history.churned, history.catalogue.features
     forward = look_forward(matrix, churned, features, folds, progress)
     booster = fit(matrix[development], churned[development], features, forward.shape, forward.rounds)
@@ -73,7 +79,8 @@ def learn(
     held = {c: scales[c] for c in draft.health_components}
     intervals = weight_intervals(halves, truth, calibration, held, stretch, level)
     bundle = _with(draft, calibration=calibration, scales=scales, weights=weights(held))
-    return Learned(_with_probe(bundle, matrix[development]), forward, choice, intervals)
+    left_out = later - len(forward.rows)
+    return Learned(_with_probe(bundle, history, development), forward, choice, intervals, left_out)
 
 
 def require_enough(history: History, development: Rows, folds: tuple[Fold, ...]) -> None:
@@ -113,7 +120,7 @@ def _halves(draft: Bundle, history: History, folds: tuple[Fold, ...], forward: F
         contributions = look_again(matrix, churned, features, folds, forward, half)
         return by_component(draft, contributions[:, :-1])
 
-    return split_in_halves(history.accounts, forward.rows, again)
+    return split_in_halves(history.accounts, forward.rows, again, at_once=side_by_side(matrix))
 
 
 def _stretch(draft: Bundle, halves: list[Half]) -> dict[str, float]:
@@ -129,6 +136,7 @@ def _with(bundle: Bundle, **changes: Any) -> Bundle:
     return Bundle(**{**bundle.__dict__, **changes})
 
 
-def _with_probe(bundle: Bundle, rows: NDArray[np.float64]) -> Bundle:
+def _with_probe(bundle: Bundle, history: History, development: Rows) -> Bundle:
+    rows = np.flatnonzero(development)
     chosen = rows[np.linspace(0, len(rows) - 1, PROBE_ROWS).astype(int)]
-    return _with(bundle, probe=probe_of(bundle, chosen))
+    return _with(bundle, probe=probe_of(bundle, history.values(chosen)))

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from features.declare import Direction, Feature
 from training.split import Fold, Rows
+from training.stored import Stored
 
-Matrix = NDArray[np.float64]
+Array = NDArray[np.float64]
+Matrix = Array | Stored
 SEED = 7
 MOST_ROUNDS = 800
 PATIENCE = 60
@@ -41,7 +43,6 @@ SHARED: dict[str, Any] = {
     "verbose": -1,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 1,  # fits run side by side; LightGBM's own threads wait for each other on such small tables
     "seed": SEED,
 }
 
@@ -55,25 +56,32 @@ class Forward:
     """
 
     rows: NDArray[np.intp]
-    contributions: Matrix
+    contributions: Array
     shape: dict[str, float]
     rounds: int
     loss: float
 
 
-def parameters(features: tuple[Feature, ...], shape: dict[str, float], *, monotone: bool = True) -> dict[str, object]:
+def side_by_side(matrix: Matrix) -> int:
+    """How many fits run at once: one a core, of one thread each, in memory; one, of all cores, on a stored matrix."""
+    return 1 if isinstance(matrix, Stored) else os.cpu_count() or 1
+
+
+def parameters(
+    features: tuple[Feature, ...], shape: dict[str, float], *, threads: int = 1, monotone: bool = True
+) -> dict[str, object]:
     """LightGBM's parameters, never class-weighted; without `monotone` nothing restricts it.
 
     Monotone wherever a feature's direction is declared, and no tree reads features of two components. So a
     component's margin depends on its own features alone, and a slope for each component keeps every direction.
     """
+    used = {**SHARED, **shape, "num_threads": threads}
     if not monotone:
-        return {**SHARED, **shape}
+        return used
     towards = {Direction.SAFER: -1, Direction.RISKIER: 1, Direction.UNKNOWN: 0}
     components = dict.fromkeys(f.component for f in features)
     return {
-        **SHARED,
-        **shape,
+        **used,
         "monotone_constraints_method": "basic",  # "advanced" lets a direction slip now and then
         "monotone_constraints": [towards[f.more_is] for f in features],
         "interaction_constraints": [[i for i, f in enumerate(features) if f.component == c] for c in components],
@@ -90,7 +98,8 @@ def fit(
     monotone: bool = True,
 ) -> lgb.Booster:
     """A booster of `rounds` trees on the given rows; `monotone` keeps to the declared directions."""
-    return lgb.train(parameters(features, shape, monotone=monotone), _dataset(matrix, churned, features), rounds)
+    told = parameters(features, shape, threads=_threads(matrix), monotone=monotone)
+    return lgb.train(told, dataset(matrix, churned, features), rounds)
 
 
 def look_forward(
@@ -103,7 +112,7 @@ def look_forward(
 ) -> Forward:
     """Choose shape and rounds by mean log loss over the folds' later slices, and keep their predictions."""
     jobs = [(shape, fold) for shape in shapes for fold in folds]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(side_by_side(matrix)) as pool:
         fitted = []
         for done, found in enumerate(pool.map(lambda job: _fit_watched(matrix, churned, features, *job), jobs)):
             fitted.append(found)
@@ -114,7 +123,7 @@ def look_forward(
     best, last = np.unravel_index(loss.argmin(), loss.shape)
     rounds, boosters = int(last) + 1, [booster for booster, _ in fitted[best * len(folds) : (best + 1) * len(folds)]]
     parts = [
-        np.asarray(b.predict(matrix[f.predict], pred_contrib=True, num_iteration=rounds))
+        np.asarray(b.predict(np.asarray(matrix[f.predict]), pred_contrib=True, num_iteration=rounds))
         for b, f in zip(boosters, folds, strict=True)
     ]
     rows = np.concatenate([np.flatnonzero(fold.predict) for fold in folds])
@@ -123,7 +132,7 @@ def look_forward(
 
 def look_again(
     matrix: Matrix, churned: Rows, features: tuple[Feature, ...], folds: tuple[Fold, ...], first: Forward, half: Rows
-) -> Matrix:
+) -> Array:
     """The contributions of `first`, (rows, features + 1), had half of the rows been all there was to learn from.
 
     Shape and rounds stay; what the shape asks of a leaf, and all penalties, halve with the rows.
@@ -139,19 +148,19 @@ def look_again(
     for fold in folds:
         rows = fold.learn & half
         booster = fit(matrix[rows], churned[rows], features, shape, first.rounds)
-        parts.append(np.asarray(booster.predict(matrix[fold.predict], pred_contrib=True)))
+        parts.append(np.asarray(booster.predict(np.asarray(matrix[fold.predict]), pred_contrib=True)))
     return np.vstack(parts)
 
 
 def _fit_watched(
     matrix: Matrix, churned: Rows, features: tuple[Feature, ...], shape: dict[str, float], fold: Fold
-) -> tuple[lgb.Booster, Matrix]:
+) -> tuple[lgb.Booster, Array]:
     """A booster on the fold's learning rows and its log loss on the later slice after every round."""
     seen: dict[str, dict[str, list[float]]] = {}
-    train = _dataset(matrix[fold.learn], churned[fold.learn], features)
-    later = train.create_valid(matrix[fold.predict], churned[fold.predict].astype(np.float64))
+    train = dataset(matrix[fold.learn], churned[fold.learn], features)
+    later = _Dataset(np.asarray(matrix[fold.predict]), churned[fold.predict].astype(np.float64), reference=train)
     booster = lgb.train(
-        parameters(features, shape),
+        parameters(features, shape, threads=_threads(matrix)),
         train,
         MOST_ROUNDS,
         valid_sets=[later],
@@ -159,16 +168,31 @@ def _fit_watched(
         callbacks=[lgb.record_evaluation(seen), lgb.early_stopping(PATIENCE, verbose=False)],
         keep_training_booster=True,  # else it is cut back to the rounds that suit this very slice best
     )
+    booster.model_from_string(booster.model_to_string(num_iteration=-1)).free_dataset()
     curve = np.array(seen["later"]["binary_logloss"])
     return booster, np.concatenate([curve, np.full(MOST_ROUNDS - len(curve), curve[-1])])
 
 
-def _dataset(matrix: Matrix, churned: Rows, features: tuple[Feature, ...]) -> lgb.Dataset:
+def _threads(matrix: Matrix) -> int:
+    """Of one fit. LightGBM's own (0: all cores) wait for each other on tables that fit into memory."""
+    return 0 if isinstance(matrix, Stored) else 1
+
+
+def dataset(matrix: Matrix, churned: Rows, features: tuple[Feature, ...]) -> lgb.Dataset:
+    """Rows as LightGBM learns from them: one stored is binned a batch at a time."""
     categorical = [i for i, f in enumerate(features) if f.categories]
-    return lgb.Dataset(
+    return _Dataset(
         matrix,
         churned.astype(np.float64),
         feature_name=[f"f{i}" for i in range(len(features))],
         categorical_feature=categorical,
         free_raw_data=False,
     )
+
+
+class _Dataset(lgb.Dataset):  # type: ignore[misc]
+    """Binning drops features that no leaf could split on; for a stored matrix LightGBM forgets a leaf's size there."""
+
+    def get_params(self) -> dict[str, Any]:
+        told: dict[str, Any] = super().get_params()
+        return told | {name: self.params[name] for name in ("min_data_in_leaf",) if name in (self.params or {})}

@@ -80,7 +80,7 @@ def of_history(history: History, split: Split) -> Past:
     """A history in order of account and moment; rows that no model may judge (involuntary losses) are left out."""
     order = np.lexsort((history.moments, history.accounts))
     order = order[history.judged[order]]
-    values = history.matrix[order]
+    values = history.values(order)
     return Past(
         history=history,
         split=split,

@@ -1,7 +1,7 @@
 """The main job: from staged sources to a judged model, and the object that tells of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -21,7 +21,7 @@ from training.leaks import check as check_leaks
 from training.leaks import shifted_matrix
 from training.learn import Learned, learn
 from training.metrics import reliability
-from training.split import Split
+from training.split import Split, by_lot
 
 Stage = Callable[[str, int, int], None]
 """Called with (what is being done, units done, units in all)."""
@@ -52,6 +52,7 @@ def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True
     tell("reading the sources", 0, 1)
     staged = stage(settings, engine)
     history, split = load_history(settings, engine, staged, lambda done, all_: tell("features", done, all_))
+    split = replace(split, test=by_lot(split.test, history.accounts))
     learned = learn(
         settings, history, split.development, split.folds, lambda done, all_: tell("looking forward", done, all_)
     )

@@ -92,7 +92,7 @@ def warnings_of(history: History, bundle: Bundle, test: Rows) -> Warnings:
     left_at = dict(zip(left["account_id"], left["churned_at"].to_numpy(), strict=True))
     rows = np.flatnonzero(np.isin(history.accounts, list(left_at)))
     rows = rows[[history.moments[row] <= left_at[str(history.accounts[row])] for row in rows]]
-    below = score(bundle, history.matrix[rows]).tier != bundle.tiers[0].name
+    below = score(bundle, history.values(rows)).tier != bundle.tiers[0].name
     limit = np.timedelta64(WARNING_DAYS, "D")
     in_time: dict[str, bool] = {}
     since: dict[str, np.datetime64 | None] = {}

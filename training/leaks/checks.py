@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from features import table
 from features.catalogue import Catalogue
 from features.engine import Engine
 from features.sources import Staged
-from training.history import History
+from training.history import History, build
 from training.intervals import Figure, clustered, difference, wilson
 from training.leaks import probes
 from training.leaks.freshness import freshness
@@ -29,10 +28,12 @@ from training.leaks.limits import (
 from training.leaks.purity import earlier, purity
 from training.leaks.ranks import Array
 from training.leaks.sample import NOWHERE, Codes, Sample, draw, ends, one_row_each
+from training.model import Matrix
 from training.split import Split
+from training.stored import Stored
 
 
-def check(history: History, split: Split, *, shifted: Array | None = None, seed: int = 0) -> list[Leak]:
+def check(history: History, split: Split, *, shifted: Matrix | None = None, seed: int = 0) -> list[Leak]:
     """Every check on the development period: what it flagged, or one line that says it found nothing.
 
     Args:
@@ -56,7 +57,7 @@ def check(history: History, split: Split, *, shifted: Array | None = None, seed:
     return [leak for name, leaks in found.items() for leak in leaks or [_clear(name, sample)]]
 
 
-def shifted_matrix(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, days: int) -> Array:
+def shifted_matrix(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, days: int) -> Matrix:
     """Features of the spine's rows as they were `days` days before each snapshot: (rows, features).
 
     Rows are in the order of the feature table, by (snapshot_at, account_id). Leaves the table `spine` as it was.
@@ -64,9 +65,10 @@ def shifted_matrix(engine: Engine, staged: Staged, catalogue: Catalogue, spine: 
     engine.create("spine_now", f"SELECT DISTINCT account_id, snapshot_at FROM {spine}")
     back = f"snapshot_at - INTERVAL {days} DAY"
     engine.create("spine_before", f"SELECT account_id, {back} AS snapshot_at FROM spine_now")
-    found = table.build(engine, staged, catalogue, "spine_before").select(catalogue.names)
+    rows = int(str(engine.rows("SELECT COUNT(*) FROM spine_before")[0][0]))
+    _, found = build(engine, staged, catalogue, "spine_before", rows, lambda done, all_: None)
     engine.create("spine", "SELECT * FROM spine_now")
-    return np.column_stack([column.to_numpy() for column in found.columns])
+    return found if isinstance(found, Stored) else found.to_numpy(dtype=np.float64)
 
 
 def _clear(name: str, sample: Sample) -> Leak:

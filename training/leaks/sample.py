@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.history import History
 from training.leaks.ranks import Array, among_equals, correlation, ranked
+from training.model import Matrix
 from training.split import Rows, Split
 
 Codes = NDArray[np.intp]
@@ -64,7 +65,7 @@ class Sample:
         return np.concatenate([rows for _, rows in self.looks])
 
 
-def draw(history: History, split: Split, shifted: Array | None, seed: int) -> Sample:
+def draw(history: History, split: Split, shifted: Matrix | None, seed: int) -> Sample:
     """A seeded sample of whole accounts from the development period."""
     rng = np.random.default_rng(seed)
     _, account = np.unique(history.accounts, return_inverse=True)
@@ -75,7 +76,7 @@ def draw(history: History, split: Split, shifted: Array | None, seed: int) -> Sa
     window = np.timedelta64(split.first_test - split.last_training, "us")
     at = history.moments[rows].astype("datetime64[us]")
     return Sample(
-        matrix=history.matrix[rows],
+        matrix=history.values(rows),
         churned=history.churned[rows],
         accounts=account[rows],
         moments=at,
@@ -85,7 +86,7 @@ def draw(history: History, split: Split, shifted: Array | None, seed: int) -> Sa
         later=_neighbour(account[rows], at, np.timedelta64(1, "us")),
         looks=tuple(look for look in looks if len(look[0]) and len(look[1])),
         half=lot[rows] % 2 == 0,
-        shifted=None if shifted is None else shifted[rows],
+        shifted=None if shifted is None else np.asarray(shifted[rows]),
     )
 
 

@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 
 def plain(history: History, learn: Rows, test: Rows) -> dict[str, Figure]:
     """Figures of untuned LightGBM that learned from some rows, judged on others; account-clustered intervals."""
-    matrix, churned = history.matrix, history.churned
-    predicted = plain_lightgbm(matrix[learn], churned[learn], matrix[test])
+    churned = history.churned
+    predicted = plain_lightgbm(history.matrix[learn], churned[learn], history.values(test))
     return clustered(metrics.statistic(churned[test], predicted), history.accounts[test], draws=200)
 
 

@@ -70,7 +70,7 @@ def pictures(training: Training) -> dict[str, str]:
         "weights": charts.weights(training.learned.weight_intervals),
         "tiers": charts.tiers(training.evidence.health["tiers"], float(churned.mean())),
         "health": charts.health_by_fate(found.health, churned, training.learned.bundle.tiers),
-        "drivers": beeswarm(found.drivers, history.matrix[test], [f.definition for f in history.catalogue.features]),
+        "drivers": beeswarm(found.drivers, history.values(test), [f.definition for f in history.catalogue.features]),
         "months": _months(training),
         "ages": _ages(training),
     }
@@ -118,7 +118,7 @@ def _ages(training: Training) -> str:
     history, test = training.history, training.split.test
     if "account_age_days" not in history.catalogue.names:
         return ""
-    age = history.features["account_age_days"].to_numpy(dtype=np.float64)[test]
+    age = history.column("account_age_days")[test]
     groups = np.searchsorted([limit for limit, _ in AGES], age, side="left")
     there = sorted(set(groups[~np.isnan(age)].tolist()))
     names, position = [AGES[g][1] for g in there], {g: i for i, g in enumerate(there)}
