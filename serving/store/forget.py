@@ -1,9 +1,9 @@
 """Forget an account: erase its rows, and its id wherever else it stands.
 
-Rows of the account go, and with them jobs and stored answers that mention it. In what must stay (audit entries, events
-about several accounts, people's words about another account) the id becomes a random pseudonym. Scores of other
-accounts never name it. On PostgreSQL the space of dead rows is overwritten by the next VACUUM; backups are their
-owner's to rotate.
+Rows of the account go, also out of the blocks that keep several accounts' own rows, and with them jobs and stored
+answers that mention it. In what must stay (audit entries, events about several accounts, people's words about another
+account) the id becomes a random pseudonym. Scores of other accounts never name it. On PostgreSQL the space of dead rows
+is overwritten by the next VACUUM; backups are their owner's to rotate.
 """
 
 import re
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Column, Connection, Select, Table, Text, and_, cast, delete, or_, select, update
 
-from serving.store import audit
+from serving.store import audit, own_rows
 from serving.store.opening import Store
 from serving.store.tables import audit as audit_log
 from serving.store.tables import (
@@ -35,6 +35,7 @@ from serving.store.tables import (
     outbox,
     records,
     reports,
+    row_blocks,
     signs,
 )
 
@@ -102,6 +103,7 @@ def _erased(db: Connection, account_id: str) -> Iterator[tuple[str, int]]:
     tries = delete(delivery_attempts).where(delivery_attempts.c.delivery_id.in_(sent))
     yield delivery_attempts.name, db.execute(tries).rowcount
     yield deliveries.name, db.execute(delete(deliveries).where(deliveries.c.event_id.in_(events))).rowcount
+    yield row_blocks.name, own_rows.erase(db, account_id)
     for table in reversed(metadata.sorted_tables):
         if "account_id" in table.c:
             yield table.name, db.execute(delete(table).where(table.c.account_id == account_id)).rowcount

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import select
 
-from serving.store import audit, decisions, idempotency, jobs, open_store, outbox, runs, signs, tables
+from features.packing import Block, packed, unpacked
+from serving.store import audit, decisions, idempotency, jobs, open_store, outbox, own_rows, runs, signs, tables
 from serving.store.forget import Forgotten, forget
 from serving.store.scores import Score, Scored
 
@@ -18,6 +19,8 @@ NOW = datetime(2026, 1, 1)
 LEASE = timedelta(minutes=1)
 GONE = 'Acmé "GmbH"-0042'
 STAYS = GONE + "-b"
+ARROW = b"\xff\xff\xff\xff"
+"""How an Arrow stream begins."""
 
 
 def answers(account_id):
@@ -68,6 +71,12 @@ def fill(store, account_id):
         db.execute(tables.facts.insert().values(**about, name="strategic", value=1.0, at=NOW, by="k"))
         said = {"account_id": "neighbour", "name": "strategic", "at": NOW, "by": "k", "note": told}
         db.execute(tables.facts.insert().values(said))
+        about_set = {"as_of": NOW, "made_at": NOW, "about": {}, "is_complete": True}
+        (set_id,) = db.execute(tables.row_sets.insert().values(about_set)).inserted_primary_key
+        db.execute(tables.row_places.insert().values(**about, set_id=set_id, block=0))
+        rows = packed(pa.table({"account_id": [account_id, STAYS], "n": [1, 2]}))
+        db.execute(tables.row_blocks.insert().values(set_id=set_id, block=0, source="usage", content=rows))
+        db.execute(tables.usage_events.insert().values(**about, at=NOW, known_at=NOW))
         kept = {"digest": uuid4().hex, "body": {"accounts": [account_id]}}
         db.execute(tables.reports.insert().values(kind="retention", as_of=NOW, created_at=NOW, **kept))
         kept |= {"by": "k", "event": "created", "state": "open"}
@@ -120,6 +129,8 @@ def _readable(row):
 def _unpacked(value):
     if isinstance(value, bytes) and value.startswith(b"PAR1"):
         value = pq.read_table(BytesIO(value)).to_pylist()
+    elif isinstance(value, bytes) and value.startswith(ARROW):
+        value = pa.ipc.open_stream(value).read_all().to_pylist()
     text = value.decode() if isinstance(value, bytes) else str(value)
     return text.replace("\\u00e9", "é").replace('\\"', '"')
 
@@ -128,7 +139,7 @@ def mentions(store, account_id):
     return {name for name, rows in everything(store).items() for row in rows if any(account_id in text for text in row)}
 
 
-HOLDERS = {*tables.metadata.tables} - {"model_versions", "runs", "run_tiers", "api_keys", "holdout_seed"}
+HOLDERS = {*tables.metadata.tables} - {"model_versions", "runs", "run_tiers", "api_keys", "holdout_seed", "row_sets"}
 
 
 def test_every_table_that_could_name_an_account_is_in_the_test(store):
@@ -166,10 +177,24 @@ def test_a_forgotten_account_stands_nowhere_and_others_lost_nothing(store):
         "outbox": 2,
         "records": 1,
         "reports": 1,
+        "row_blocks": 1,
+        "row_places": 1,
         "score_details": 1,
         "scores": 1,
         "signs": 2,
+        "usage_events": 1,
     }
+
+
+def test_of_a_block_of_rows_only_those_of_the_forgotten_account_go(store):
+    rows = packed(pa.table({"account_id": ["a", "b", "a"], "n": [1, 2, 3]}))
+    places, blocks = [("a", 0), ("b", 0), ("c", 1)], [Block(0, "usage", rows), Block(1, "usage", rows)]
+    own_rows.write(store, places, blocks, as_of=NOW, about={}, at=NOW)
+    forget(store, "a", at=NOW)
+    with store.read() as db:
+        own = own_rows.fetch(db, ["a", "b"])
+    assert own.known == {"b"}
+    assert unpacked(own.blocks, ["a", "b"])["usage"].to_pylist() == [{"account_id": "b", "n": 2}]
 
 
 def _score_row(account_id):
