@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 FLOAT64, ROW_MAJOR = 1, 1
 RAW_SCORE, CONTRIBUTIONS = 1, 3
-ALL_TREES = -1
+FIRST_TREE, ALL_TREES = 0, -1
 ONE_THREAD = b"num_threads=1"
 """A row is too little work to share; many rows are shared out by whoever asks for them."""
 
@@ -46,7 +46,7 @@ class Booster:
 
     def log_odds(self, rows: Array) -> Array:
         """The model's log-odds of each row (n, features), before calibration."""
-        return self._predict(rows, RAW_SCORE, 1, 0, ALL_TREES)[:, 0]
+        return self._predict(rows, RAW_SCORE, 1)[:, 0]
 
     def contributions(self, rows: Array) -> Array:
         """SHAP values of each row, (n, features + 1); with the base, which comes last, they sum to its log-odds.
@@ -54,19 +54,24 @@ class Booster:
         They are path-dependent TreeSHAP (Lundberg et al. 2020, "From local explanations to global understanding
         with explainable AI for trees").
         """
-        return self._predict(rows, CONTRIBUTIONS, self.features + 1, 0, ALL_TREES)
+        return self._predict(rows, CONTRIBUTIONS, self.features + 1)
 
-    def tree_contributions(self, rows: Array, tree: int) -> Array:
-        """SHAP values in one tree alone, (n, features + 1); not while another thread uses this booster."""
-        return self._predict(rows, CONTRIBUTIONS, self.features + 1, tree, 1)
+    def read(self, rows: Array) -> Array:
+        """Rows as they are read: (n, features), one after the other in memory.
 
-    def _predict(self, rows: Array, what: int, width: int, first: int, trees: int) -> Array:
+        Raises:
+            ServingError: they are of another width.
+        """
         rows = np.ascontiguousarray(rows, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.features:
             raise ServingError(f"the model reads rows of {self.features} features, got an array of {rows.shape}")
+        return rows
+
+    def _predict(self, rows: Array, what: int, width: int) -> Array:
+        rows = self.read(rows)
         found = np.empty((len(rows), width))
         if len(rows):
-            asked = FLOAT64, *rows.shape, ROW_MAJOR, what, first, trees, ONE_THREAD
+            asked = FLOAT64, *rows.shape, ROW_MAJOR, what, FIRST_TREE, ALL_TREES, ONE_THREAD
             read, written = (array.ctypes.data_as(ctypes.c_void_p) for array in (rows, found))
             self._call("BoosterPredictForMat", self._handle, read, *asked, ctypes.byref(ctypes.c_int64()), written)
         return found

@@ -27,11 +27,6 @@ def test_numbers_are_lightgbms_to_the_bit(bundle, odd_rows):
     assert (bundle.booster.trees, bundle.booster.features) == (model.num_trees(), model.num_feature())
 
 
-def test_trees_add_up_to_the_model(bundle, rows):
-    parts = [bundle.booster.tree_contributions(rows[:50], tree) for tree in range(bundle.booster.trees)]
-    np.testing.assert_allclose(sum(parts), bundle.booster.contributions(rows[:50]), rtol=0, atol=1e-12)
-
-
 @pytest.mark.parametrize(
     "change",
     [
