@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from weakref import finalize
 
 import numpy as np
 import pandas as pd
@@ -83,28 +87,32 @@ def load_history(settings: Settings, engine: Engine, staged: Staged, progress: P
     engine.register("spine", pa.Table.from_pandas(closed.table[["account_id", "snapshot_at"]], preserve_index=False))
     vocabulary = discover(engine, staged, known_by=parts.last_training, max_events=settings.features.max_events)
     catalogue = declare(staged, vocabulary)
-    keys, features = build(engine, staged, catalogue, "spine", len(closed.table), progress)
+    rows = len(closed.table)
+    groups = _told(table.build_parts(engine, staged, catalogue), rows, progress)
+    if rows * len(catalogue.names) > IN_MEMORY:
+        keys, features = _on_disk(settings.home_dir, groups, catalogue.names)
+    else:
+        frame = pd.concat([group.to_pandas() for group in groups], ignore_index=True)
+        keys, features = frame[list(KEYS)], frame[catalogue.names]
     if not keys.equals(closed.table[list(KEYS)]):
         raise EvidenceError("features and labels do not line up row by row; this is a bug, please report it")
     accounts, moments = keys["account_id"].to_numpy(dtype=str), keys["snapshot_at"].to_numpy()
     return History(features, accounts, moments, closed, catalogue), parts
 
 
-def build(
-    engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, rows: int, progress: Progress
-) -> tuple[pd.DataFrame, pd.DataFrame | Stored]:
-    """Keys and features of a spine of so many rows, by (snapshot_at, account_id).
-
-    A large table is written a group of snapshots at a time into the engine's folder, and goes with it.
-    """
-    parts = _told(table.build_parts(engine, staged, catalogue, spine), rows, progress)
-    if rows * len(catalogue.names) <= IN_MEMORY:
-        frame = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
-        return frame[list(KEYS)], frame[catalogue.names]
-    assert engine.folder is not None  # only engines for the rows of a few accounts have none
-    path = engine.folder / f"{spine}.parquet"
-    store(parts, path)
-    return pq.read_table(path, columns=list(KEYS)).to_pandas(), open_stored([path], catalogue.names)
+def _on_disk(home: Path, parts: Iterator[pa.Table], names: list[str]) -> tuple[pd.DataFrame, Stored]:
+    """Keys and features, the latter in a file under `home` that goes when nobody reads it any more."""
+    home.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix="history-", dir=home))
+    try:
+        store(parts, folder / "history.parquet")
+        keys = pq.read_table(folder / "history.parquet", columns=list(KEYS)).to_pandas()
+        found = open_stored([folder / "history.parquet"], names)
+    except BaseException:
+        rmtree(folder)
+        raise
+    finalize(found.starts, rmtree, folder)  # which every view of it has
+    return keys, found
 
 
 def _told(parts: Iterator[tuple[int, pa.Table]], rows: int, progress: Progress) -> Iterator[pa.Table]:

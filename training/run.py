@@ -18,7 +18,7 @@ from training.evidence import Evidence, judge
 from training.history import History, load_history
 from training.intervals import Figure
 from training.leaks import check as check_leaks
-from training.leaks import shifted_matrix
+from training.leaks import shifted_rows
 from training.learn import Learned, learn
 from training.metrics import reliability
 from training.split import Split, by_lot
@@ -60,7 +60,7 @@ def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True
     evidence = judge(settings, history, learned, split.development, split.test)
     if leaks:
         tell("leak checks", 0, 1)
-        shifted = shifted_matrix(engine, staged, history.catalogue, "spine", SHIFT_DAYS)
+        shifted = shifted_rows(engine, staged, history, SHIFT_DAYS)
         evidence.leaks.extend(check_leaks(history, split, shifted=shifted))
     thresholds = learn_inactivity(engine, staged, settings, midnight(split.last_training))
     learned.bundle.about.update(about(settings, history, split), inactive_days=by_segment(thresholds))

@@ -203,11 +203,15 @@ def before(world: World, days: int) -> np.ndarray:
     return np.column_stack([values for _, values in world.honest(back=days).values()])
 
 
+def rows_of(matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda rows: matrix[rows]
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("world", [World, loyal_until_tired])
 def test_no_honest_feature_is_accused(world: Callable[[int], World], seed: int) -> None:
     company = world(seed)
-    assert flagged(leaks.check(*history(company, company.honest()), shifted=before(company, 7))) == set()
+    assert flagged(leaks.check(*history(company, company.honest()), shifted=rows_of(before(company, 7)))) == set()
     assert flagged(leaks.check(*history(company, company.honest()))) == set()
 
 
@@ -252,7 +256,7 @@ def test_an_early_warning_that_was_known_a_week_before_is_not_accused(
     company = World(seed)
     columns = {**company.honest(), "warning": ("warning", honest(company, 0))}
     shifted = np.column_stack([before(company, 7), honest(company, 7)])
-    assert flagged(leaks.check(*history(company, columns), shifted=shifted)) == set()
+    assert flagged(leaks.check(*history(company, columns), shifted=rows_of(shifted))) == set()
 
 
 def test_a_record_back_dated_to_just_before_the_snapshot_falls_off_the_freshness_cliff() -> None:
@@ -260,7 +264,7 @@ def test_a_record_back_dated_to_just_before_the_snapshot_falls_off_the_freshness
     usual = lot(company, 0.1)
     columns = {**company.honest(), "planted": ("planted", usual + 1.0 * (company.churned & lot(company, 0.5)))}
     shifted = np.column_stack([before(company, 7), usual])
-    found = leaks.check(*history(company, columns), shifted=shifted)
+    found = leaks.check(*history(company, columns), shifted=rows_of(shifted))
     assert {leak.feature for leak in found if leak.check == "freshness"} == {"planted"}
 
 
@@ -271,7 +275,7 @@ def test_a_record_back_dated_by_days_or_weeks_falls_off_the_cliff_of_a_label_win
     usual, noted = lot(company, 0.05), company.churned & lot(company, 0.9)
     columns = {**company.honest(), "planted": ("planted", usual + 1.0 * noted)}
     shifted = np.column_stack([before(company, 7), usual + 1.0 * (noted & lot(company, 0.7))])
-    found = leaks.check(*history(company, columns), shifted=shifted if days_too else None)
+    found = leaks.check(*history(company, columns), shifted=rows_of(shifted) if days_too else None)
     (leak,) = (leak for leak in found if leak.check == "freshness")
     assert leak.feature == "planted"
     assert "a label window earlier" in leak.sentence
@@ -314,8 +318,8 @@ def test_a_shifted_matrix_sees_each_row_some_days_earlier(tmp_path: Path, days: 
     with open_engine(tmp_path / "home") as engine:
         staged = stage(load(tmp_path / "keepwell.toml"), engine)
         catalogue = declare(staged, Vocabulary((), (), {}))
-        engine.register("wanted", wanted)
-        found = leaks.shifted_matrix(engine, staged, catalogue, "wanted", days)
-        assert engine.query("SELECT account_id, snapshot_at FROM spine") == wanted
+        engine.register("drawn", wanted)
+        found = leaks.shifted_matrix(engine, staged, catalogue, "drawn", days)
+        assert engine.query("SELECT account_id, snapshot_at FROM drawn") == wanted
     assert found.shape == (1, len(catalogue.names))
     np.testing.assert_equal(found[0, catalogue.names.index("days_since_last_use")], idle)

@@ -391,8 +391,7 @@ def verdicts(config: Path) -> tuple[pd.DataFrame, np.ndarray, set[str | None]]:
     with open_engine(config.parent / "home") as engine:
         staged = stage(settings, engine)
         history, split = load_history(settings, engine, staged, lambda done, all_: None)
-        shifted = leaks.shifted_matrix(engine, staged, history.catalogue, "spine", SHIFT_DAYS)
-    found = leaks.check(history, split, shifted=shifted)
+        found = leaks.check(history, split, shifted=leaks.shifted_rows(engine, staged, history, SHIFT_DAYS))
     accused = {leak.feature for leak in found if leak.verdict == "flagged"}
     return history.features.set_index([history.accounts, history.moments]), history.churned, accused
 

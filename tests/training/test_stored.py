@@ -20,7 +20,6 @@ from training import model
 from training import split as splits
 from training.evidence import judge
 from training.history import load_history
-from training.leaks import shifted_matrix
 from training.learn import learn
 from training.model import SHAPES, dataset, parameters
 from training.run import plain
@@ -127,14 +126,15 @@ def test_a_large_history_is_read_from_disk_and_holds_the_same(tmp_path, monkeypa
     with open_engine(given.home_dir) as engine:
         staged = stage(given, engine)
         memory, split = load_history(given, engine, staged, lambda *_: None)
-        earlier = shifted_matrix(engine, staged, memory.catalogue, "spine", 7)
         monkeypatch.setattr(histories, "IN_MEMORY", memory.matrix.size - 1)
         disk, again = load_history(given, engine, staged, lambda *_: None)
         assert isinstance(disk.matrix, Stored)
         same(disk.matrix, memory.matrix)
         same(disk.column("days_since_last_use"), memory.features["days_since_last_use"].to_numpy())
-        same(shifted_matrix(engine, staged, disk.catalogue, "spine", 7), earlier)
         same(again.test, split.test)
+    assert [path.name for path in given.home_dir.glob("history-*/*")] == ["history.parquet"]
+    del disk
+    assert not list(given.home_dir.glob("history-*"))
 
 
 class TestManyRows:

@@ -14,7 +14,7 @@ when it tells much AND nothing that was known before corroborates it:
 * permutation: with outcomes dealt to other accounts, later slices are ranked at an AUC of 0.5.
 """
 
-from training.leaks.checks import check, shifted_matrix
+from training.leaks.checks import check, shifted_matrix, shifted_rows
 from training.leaks.leak import Leak
 
-__all__ = ["Leak", "check", "shifted_matrix"]
+__all__ = ["Leak", "check", "shifted_matrix", "shifted_rows"]

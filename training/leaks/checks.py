@@ -1,11 +1,13 @@
 """The checks, one after the other; what each means stands in the package's docstring."""
 
 import numpy as np
+import pyarrow as pa
 
-from features.catalogue import Catalogue
+from features import table
+from features.catalogue import KEYS, Catalogue
 from features.engine import Engine
 from features.sources import Staged
-from training.history import History, build
+from training.history import History
 from training.intervals import Figure, clustered, difference, wilson
 from training.leaks import probes
 from training.leaks.freshness import freshness
@@ -27,19 +29,17 @@ from training.leaks.limits import (
 )
 from training.leaks.purity import earlier, purity
 from training.leaks.ranks import Array
-from training.leaks.sample import NOWHERE, Codes, Sample, draw, ends, one_row_each
-from training.model import Matrix
+from training.leaks.sample import NOWHERE, Codes, Earlier, Sample, draw, ends, one_row_each
 from training.split import Split
-from training.stored import Stored
 
 
-def check(history: History, split: Split, *, shifted: Matrix | None = None, seed: int = 0) -> list[Leak]:
+def check(history: History, split: Split, *, shifted: Earlier | None = None, seed: int = 0) -> list[Leak]:
     """Every check on the development period: what it flagged, or one line that says it found nothing.
 
     Args:
         history: the training table.
         split: its periods; the test period is not looked at.
-        shifted: features of the same rows as they were some days earlier, by `shifted_matrix`.
+        shifted: gives features of rows (their numbers) as they were some days earlier, as `shifted_rows` does.
         seed: of the sample of accounts and of the intervals.
     """
     sample = draw(history, split, shifted, seed)
@@ -57,18 +57,26 @@ def check(history: History, split: Split, *, shifted: Matrix | None = None, seed
     return [leak for name, leaks in found.items() for leak in leaks or [_clear(name, sample)]]
 
 
-def shifted_matrix(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, days: int) -> Matrix:
+def shifted_rows(engine: Engine, staged: Staged, history: History, days: int) -> Earlier:
+    """What gives features of some rows of a history as they were `days` days before each snapshot."""
+
+    def earlier(rows: Codes) -> Array:
+        keys = history.labels.table.iloc[rows][list(KEYS)]
+        engine.register("drawn", pa.Table.from_pandas(keys, preserve_index=False))
+        return shifted_matrix(engine, staged, history.catalogue, "drawn", days)
+
+    return earlier
+
+
+def shifted_matrix(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, days: int) -> Array:
     """Features of the spine's rows as they were `days` days before each snapshot: (rows, features).
 
-    Rows are in the order of the feature table, by (snapshot_at, account_id). Leaves the table `spine` as it was.
+    Rows are in the order of the feature table, by (snapshot_at, account_id).
     """
-    engine.create("spine_now", f"SELECT DISTINCT account_id, snapshot_at FROM {spine}")
     back = f"snapshot_at - INTERVAL {days} DAY"
-    engine.create("spine_before", f"SELECT account_id, {back} AS snapshot_at FROM spine_now")
-    rows = int(str(engine.rows("SELECT COUNT(*) FROM spine_before")[0][0]))
-    _, found = build(engine, staged, catalogue, "spine_before", rows, lambda done, all_: None)
-    engine.create("spine", "SELECT * FROM spine_now")
-    return found if isinstance(found, Stored) else found.to_numpy(dtype=np.float64)
+    engine.create("spine_before", f"SELECT DISTINCT account_id, {back} AS snapshot_at FROM {spine}")
+    found = table.build(engine, staged, catalogue, "spine_before").select(catalogue.names)
+    return np.column_stack([column.to_numpy() for column in found.columns])
 
 
 def _clear(name: str, sample: Sample) -> Leak:

@@ -1,5 +1,6 @@
 """The rows that the leak checks experiment on: whole accounts of the development period, few enough for seconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,10 +9,10 @@ from numpy.typing import NDArray
 
 from training.history import History
 from training.leaks.ranks import Array, among_equals, correlation, ranked
-from training.model import Matrix
 from training.split import Rows, Split
 
 Codes = NDArray[np.intp]
+Earlier = Callable[[Codes], Array]
 MOST_ROWS = 10_000
 NOWHERE = -1
 
@@ -65,7 +66,7 @@ class Sample:
         return np.concatenate([rows for _, rows in self.looks])
 
 
-def draw(history: History, split: Split, shifted: Matrix | None, seed: int) -> Sample:
+def draw(history: History, split: Split, shifted: Earlier | None, seed: int) -> Sample:
     """A seeded sample of whole accounts from the development period."""
     rng = np.random.default_rng(seed)
     _, account = np.unique(history.accounts, return_inverse=True)
@@ -86,7 +87,7 @@ def draw(history: History, split: Split, shifted: Matrix | None, seed: int) -> S
         later=_neighbour(account[rows], at, np.timedelta64(1, "us")),
         looks=tuple(look for look in looks if len(look[0]) and len(look[1])),
         half=lot[rows] % 2 == 0,
-        shifted=None if shifted is None else np.asarray(shifted[rows]),
+        shifted=None if shifted is None else shifted(rows),
     )
 
 
