@@ -56,10 +56,14 @@ class DecisionOut(Answer):
 
 
 class AccountAnswer(Envelope):
-    """An account's stored score with all that explains it, and the decision in force."""
+    """An account's stored score with all that explains it, and the decision in force.
+
+    `now` is its score with the events that were posted since the run, by the live model; null where there are none.
+    """
 
     model: ModelOut | None
     account: Result
+    now: Result | None
     decision: DecisionOut | None
 
 

@@ -14,9 +14,13 @@ from serving.api.account_answers import (
     HistoryAnswer,
     PastScore,
 )
-from serving.api.asks import ListAccounts
+from serving.api.answers import Result
+from serving.api.asks import MOST_FACTORS, ListAccounts
+from serving.api.context import Context
 from serving.api.endpoint import Asked, Reply, reply
 from serving.api.origin import age_of, setting_of, stored_model
+from serving.api.planning import Stored, with_news
+from serving.api.predict import results
 from serving.api.problems import Problem
 from serving.api.results import components_of, line_of, result_of
 from serving.calibration import sigmoid
@@ -59,14 +63,24 @@ def one_account(asked: Asked) -> Reply:
     with asked.context.store.read() as db:
         scored, run, model = scored_now(db, asked.path)
         decision = decisions.current(db, scored.account_id)
+        stored = with_news(asked.context, db, Stored(run, model, {scored.account_id: scored}))
     return reply(
         AccountAnswer(
             request_id=asked.request_id,
             model=stored_model(asked.context, run, model),
             account=result_of(scored, setting_of(asked.context, run, model), "stored"),
+            now=_now(asked.context, stored, scored.account_id),
             decision=decision_out(decision) if decision else None,
         )
     )
+
+
+def _now(context: Context, stored: Stored, account_id: str) -> Result | None:
+    """The account's score with the events posted since; None where there are none, or they cannot be counted."""
+    if stored.since is None or not stored.since.new:
+        return None
+    found = results(context, context.models.current, stored, [account_id], factors=MOST_FACTORS, explain=True)[0]
+    return found if found.source == "live" else None
 
 
 def history(asked: Asked) -> Reply:

@@ -6,6 +6,8 @@ from datetime import datetime
 from math import isnan, nan
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from serving.api.answers import Result
 from serving.api.asks import Predict, PredictJob, Row, Value, WhatIf
 from serving.api.context import Context
@@ -58,11 +60,17 @@ def look_up(context: Context, given: Sequence[Given]) -> Stored:
         if run is None:
             return Stored()
         found = accounts.many(db, list(dict.fromkeys(ids)))
-        since = look_since(db, run, list(found), context.clock())
-        anew = {row.external_id for row in given if isinstance(row, WhatIf) and row.overrides} | set(since.new)
-        values = {id_: found[id_].score.yearly_value for id_ in anew if id_ in found}
-        ranks = {id_: context.ranks.of(db, run.id, value) for id_, value in values.items()}
-        return Stored(run, runs.model(db, run.model_version), found, ranks, since)
+        changed = [row.external_id for row in given if isinstance(row, WhatIf) and row.overrides]
+        return with_news(context, db, Stored(run, runs.model(db, run.model_version), found), changed)
+
+
+def with_news(context: Context, db: Connection, stored: Stored, changed: Sequence[str] = ()) -> Stored:
+    """With what came since the run, and the ranks by value of accounts to score anew: `changed`, or with news."""
+    assert stored.run is not None
+    since = look_since(db, stored.run, list(stored.accounts), context.clock())
+    values = {id_: stored.accounts[id_].score.yearly_value for id_ in {*changed, *since.new} if id_ in stored.accounts}
+    ranks = {id_: context.ranks.of(db, stored.run.id, value) for id_, value in values.items()}
+    return replace(stored, ranks=ranks, since=since)
 
 
 def planned(

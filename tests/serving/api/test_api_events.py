@@ -22,7 +22,7 @@ TOML = """
 accounts = {{ path = "accounts.csv" }}
 subscriptions = {{ path = "subscriptions.csv" }}
 support = {{ path = "support.csv" }}
-usage = {{ path = "usage.csv"{ids} }}
+usage = {{ path = "usage.csv", quantity = "1"{ids} }}
 """
 
 
@@ -114,6 +114,14 @@ def test_the_next_score_of_an_account_is_that_of_tables_with_its_events_in_them(
     assert now["health_score"] != before["health_score"] == now["previous_score"]
     assert sum(c["points"] for c in now["components"] if c["in_health"]) == pytest.approx(now["health_score"], abs=1e-9)
     assert {c["name"]: c["data_as_of"] for c in now["components"]}["usage"] == "2026-03-02T08:30:00Z"
+
+
+def test_the_accounts_answer_has_its_score_of_now_beside_the_stored_one(served):
+    assert served.ask("GET", "/v1/accounts/A").json()["now"] is None
+    post(served, used("A"))
+    answer, now = served.ask("GET", "/v1/accounts/A").json(), score_of(served, "A")
+    assert (answer["account"]["source"], answer["now"]["source"]) == ("stored", "live")
+    assert answer["now"]["health_score"] == now["health_score"]
 
 
 def test_other_accounts_keep_their_stored_scores(served):
