@@ -15,6 +15,10 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
+from features.config import load
+from features.engine import open_engine
+from features.sources import stage
+from serving import posted
 from serving.bundle import save
 from serving.service import QUIET
 from serving.store import keys, open_store
@@ -125,6 +129,18 @@ class Live:
             return told
 
 
+def keep_rows(folder, store):
+    """Keep the accounts' own rows, as a run does, so that events can be posted."""
+    folder.mkdir()
+    accounts = [f"acme-{number:02}" for number in range(_api.ACCOUNTS)]
+    rows = [f"{account},r-{account},{_api.AS_OF - timedelta(days=3)}" for account in accounts]
+    (folder / "usage.csv").write_text("\n".join(["account_id,row_id,at", *rows]))
+    (folder / "keepwell.toml").write_text('[sources]\nusage = { path = "usage.csv" }\n[churn]\nkind = "inactivity"\n')
+    with open_engine(folder / "home") as engine:
+        staged = stage(load(folder / "keepwell.toml"), engine)
+        posted.keep_rows(store, engine, staged, _api.AS_OF, None)
+
+
 @pytest.fixture(scope="session")
 def company(tmp_path_factory, bundle, policy, day):
     """Makes a folder with a configuration, a bundle, a store with two runs and a key of each role, and its service.
@@ -141,6 +157,7 @@ def company(tmp_path_factory, bundle, policy, day):
         held = open_store(url)
         for as_of, first in ((_api.AS_OF - timedelta(days=7), 200), (_api.AS_OF, 0)):
             _api._keep(held, bundle, policy, day, as_of, first)
+        keep_rows(folder / "tables", held)
         with held.write() as db:
             tokens = {role: keys.create(db, name=role, role=role, at=_api.NOW)[1] for role in _api.ROLES}
         held.close()

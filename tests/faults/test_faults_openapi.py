@@ -25,6 +25,9 @@ def to_what_there_is(data, case, job):
         case.path_parameters["account_id"] = data.draw(ACCOUNTS)
     if "job_id" in case.path_parameters and data.draw(st.booleans()):
         case.path_parameters["job_id"] = job
+    if case.operation.label == "POST /v1/events" and isinstance(case.body, dict) and data.draw(st.integers(0, 3)):
+        for event in [one for one in case.body.get("events") or () if isinstance(one, dict)]:
+            event |= {"account_id": data.draw(ACCOUNTS)}
     if case.operation.label.endswith("decisions") and isinstance(case.body, dict) and data.draw(st.integers(0, 3)):
         case.body |= {"play": data.draw(PLAYS)} if "play" in case.body else {}
         if isinstance(case.body.get("values"), dict):
@@ -73,5 +76,6 @@ def test_the_service_answers_as_the_document_says_and_keeps_no_memory(live, case
     assert len(told) == sum(len(methods) for methods in schema.raw_schema["paths"].values())
     assert told["POST /v1/accounts/{account_id}/decisions"][201] > 0
     assert told["POST /v1/predict"][200] > 0
+    assert told["POST /v1/events"][200] > 0
     assert told["GET /v1/jobs/{job_id}"][200] > 0
     assert told["GET /v1/accounts/{account_id}"][200] > 0
