@@ -4,10 +4,12 @@ Spark is another class with these methods (`features.spark.engine`); the SQL tex
 the words of `features.dialect`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -15,9 +17,16 @@ import pyarrow as pa
 from features.dialect import Dialect, quoted
 from features.errors import SourceError
 
+if TYPE_CHECKING:
+    from features.sources.memory import Memory
+
 
 class Engine(Dialect):
     """One DuckDB database, session time zone UTC: in memory, or in a temporary file, where it can spill."""
+
+    name = "duckdb"
+    remembered: "Mapping[str, Memory]" = MappingProxyType({})
+    """By source what was found out earlier about its files, where they are many (`features.sources.memory`)."""
 
     def __init__(self, folder: Path | None, memory_limit: str) -> None:
         self.folder = folder

@@ -9,6 +9,7 @@ from typing import Any
 
 from features.contracts import ACCOUNTS, SOURCES
 from features.engine import Engine
+from features.sources.memory import asked
 from features.sources.staged import StagedSource
 
 SEEN_IN = ("subscriptions", "usage")
@@ -79,7 +80,7 @@ def _first_seen(engine: Engine, sources: Iterable[StagedSource]) -> None:
 
     Rows that become known on one day are one change, known when the earliest of them is.
     """
-    parts = [_seen_by_day(source) for source in sources]
+    parts = [_seen_by_day(source, engine) for source in sources]
     engine.create(
         "_first_seen",
         f"""
@@ -96,12 +97,13 @@ def _first_seen(engine: Engine, sources: Iterable[StagedSource]) -> None:
     )
 
 
-def _seen_by_day(source: StagedSource) -> str:
+def _seen_by_day(source: StagedSource, engine: Engine) -> str:
     at = f'"{SOURCES[source.name].at}"'
     if not source.versioned:
-        return (
-            f"SELECT account_id, MIN({at}) AS started_at, MIN({at}) AS known_at FROM {source.name} GROUP BY account_id"
+        first = asked(
+            engine, source.name, f"SELECT account_id, MIN({at}) AS first FROM {source.name} GROUP BY account_id"
         )
+        return f"SELECT account_id, MIN(first) AS started_at, MIN(first) AS known_at FROM ({first}) GROUP BY account_id"
     day = "CAST(known_at - INTERVAL 1 MICROSECOND AS DATE)"
     return (
         f"SELECT account_id, MIN({at}) AS started_at, MIN_BY(known_at, ({at}, known_at)) AS known_at "

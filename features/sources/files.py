@@ -55,3 +55,14 @@ def other_encoding(file: Path, line: int) -> SourceError:
         f"{file}, line {line}, is not UTF-8; re-encode it first: "
         f"iconv -f LATIN1 -t UTF-8 {file.name} > utf8-{file.name}"
     )
+
+
+def first_wrong_line(file: Path) -> int | None:
+    """The number of the first line that is not UTF-8; None where all are."""
+    with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as opened:
+        for number, line in enumerate(opened, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return None

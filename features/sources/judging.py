@@ -13,6 +13,8 @@ from features.sources.raw import Raw
 AGREED_AHEAD = ("accounts", "subscriptions")
 """Sources whose rows may be known before they begin: a contract is signed before its first day."""
 
+UNKNOWN = "unknown account, not in accounts"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -39,6 +41,11 @@ class Judging:
     typed: str
     rules: tuple[Rule, ...]
     staged: tuple[str, ...]
+
+    @property
+    def checks_accounts(self) -> bool:
+        """Whether a row may be broken because its account is not there."""
+        return any(rule.reason == UNKNOWN for rule in self.rules)
 
     def judged(self, relation: str) -> str:
         """Rows of the typed relation with `_reason`: the first rule they break, NULL for good rows."""
@@ -79,32 +86,38 @@ def judging(
     picked = resolved.expressions | resolved.attributes
     written = {c for c in picked if c.endswith("_id") and raw.rejected is not None}
     casts = {
-        c: cast(f'"_{c}"', resolved.types[c], wanted[c], zone, words, tidy=c in tidy, written=c in written)
-        for c in picked
+        c: cast(sql, resolved.types[c], f'"_{c}"', wanted[c], zone, words, tidy=c in tidy, written=c in written)
+        for c, sql in picked.items()
     }
-    inner = ", ".join(f'{sql} AS "_{column}"' for column, sql in picked.items())
-    picked_rows = f'SELECT {inner}, {words.row_of("raw")} AS _raw FROM "{raw.relation}" AS raw'
-    typed = f"SELECT {_outer(source, resolved, casts)} FROM ({picked_rows})"
+    typed = _typed(source, resolved, casts, f'{words.row_of("raw")} AS _raw FROM "{raw.relation}" AS raw')
     rules = [*_cast_rules(source, casts), *_time_rules(source, casts, now), *_contract_rules(source, casts)]
     if check_accounts:
-        unknown = "account_id NOT IN (SELECT account_id FROM accounts)"
-        rules.append(Rule(broken=unknown, reason="unknown account, not in accounts", value="account_id"))
+        absent = "account_id NOT IN (SELECT account_id FROM accounts)"
+        rules.append(Rule(broken=absent, reason=UNKNOWN, value="account_id"))
     staged = (*(_name(source, c) for c in source.columns), *(f'"{a}"' for a in resolved.attributes), KNOWN_AT)
     return Judging(typed=typed, rules=tuple(rules), staged=staged)
 
 
-def _outer(source: Source, resolved: Resolved, casts: dict[str, Cast]) -> str:
-    """Canonical values, attributes, the second clock, and beside each value that did not cast what it was."""
-    values = [f"{_value(source, c, casts)} AS {_name(source, c)}" for c in source.columns]
-    values += [f'{casts[a].value} AS "{a}"' for a in resolved.attributes]
-    own = casts[source.at].value if source.at in casts else "TIMESTAMP '1970-01-01'"
-    known = f"COALESCE({casts[KNOWN_AT].value}, {own})" if KNOWN_AT in casts else own
-    bad = [
-        f'CASE WHEN {how.value} IS NULL THEN {how.given} END AS "_bad_{column}"'
-        for column, how in casts.items()
-        if how.may_fail
-    ]
-    return ", ".join([*values, f"{known} AS {KNOWN_AT}", *bad, "_raw"])
+def _typed(source: Source, resolved: Resolved, casts: dict[str, Cast], row: str) -> str:
+    """Canonical values, attributes, the second clock, and beside each value that did not cast what it was.
+
+    In three steps, so that no long expression is written twice: raw values cleaned, values cast, what failed.
+    """
+    cleaned = ", ".join(f'{how.clean} AS "_{column}"' for column, how in casts.items())
+    names = {column: _name(source, column) for column in source.columns}
+    names |= {attribute: f'"{attribute}"' for attribute in resolved.attributes}
+    values = [f"{_value(source, column, casts)} AS {name}" for column, name in names.items()]
+    if KNOWN_AT in casts:
+        values.append(f'{casts[KNOWN_AT].value} AS "_told_at"')
+    failing = {c: names.get(c, '"_told_at"') for c, how in casts.items() if how.may_fail}
+    given = [f'{casts[column].given} AS "_given_{column}"' for column in failing]
+    own = names[source.at] if source.at in casts else "TIMESTAMP '1970-01-01'"
+    known = f'COALESCE("_told_at", {own})' if KNOWN_AT in casts else own
+    bad = [f'CASE WHEN {name} IS NULL THEN "_given_{c}" END AS "_bad_{c}"' for c, name in failing.items()]
+    return (
+        f"SELECT {', '.join([*names.values(), f'{known} AS {KNOWN_AT}', *bad, '_raw'])} FROM ("
+        f"SELECT {', '.join([*values, *given, '_raw'])} FROM (SELECT {cleaned}, {row}))"
+    )
 
 
 def _name(source: Source, column: str) -> str:

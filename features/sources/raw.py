@@ -1,7 +1,9 @@
 """Raw rows as the company keeps them: files in place, SQL over files, or a database read through Arrow."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -11,6 +13,7 @@ from features.dialect import quoted
 from features.engine import Engine
 from features.errors import SourceError
 from features.sources.files import are_parquet, find, header, other_encoding
+from features.sources.memory import parquet, remember
 from features.sources.remote import read_database, read_store, without_secret
 
 
@@ -46,23 +49,29 @@ def open_raw(name: str, mapping: Mapping, settings: Settings, engine: Engine, te
     if mapping.database and mapping.query:
         place = f"[sources.{name}] query on {without_secret(mapping.database)}"
         read_database(mapping.database, mapping.query, relation, place, engine)
-        return _described(Raw(relation=relation, place=place, columns={}), engine)
+        return described(Raw(relation=relation, place=place, columns={}), engine)
     if mapping.query:
         return _from_query(mapping.query, relation, name, settings.data_dir, engine)
     assert mapping.path is not None
     if "://" in mapping.path:
         read_store(mapping.path, relation, engine)
-        return _described(Raw(relation=relation, place=mapping.path, columns={}), engine)
+        return described(Raw(relation=relation, place=mapping.path, columns={}), engine)
     files = find(mapping.path, settings.data_dir, name)
     place = mapping.path
     if are_parquet(files):
-        _attempt(engine, f'CREATE OR REPLACE VIEW "{relation}" AS {_parquet(files)}', place)
-        return _described(Raw(relation=relation, place=place, columns={}, in_place=True), engine)
+        _attempt(engine, f'CREATE OR REPLACE VIEW "{relation}" AS {parquet(files)}', place)
+        remember(engine, name, relation, files, settings.home_dir / "known" / name / _digest(mapping, settings))
+        return described(Raw(relation=relation, place=place, columns={}, in_place=True), engine)
     rejected = _from_csv(files, relation, place, text, engine)
-    return _described(Raw(relation=relation, place=place, columns={}, rejected=rejected), engine)
+    return described(Raw(relation=relation, place=place, columns={}, rejected=rejected), engine)
 
 
-def _described(raw: Raw, engine: Engine) -> Raw:
+def described(raw: Raw, engine: Engine) -> Raw:
+    """The relation with its columns.
+
+    Raises:
+        SourceError: it has no rows.
+    """
     columns = engine.types(f'SELECT * FROM "{raw.relation}"')
     if not engine.rows(f'SELECT 1 FROM "{raw.relation}" LIMIT 1') and not _has_rejected(raw, engine):
         raise SourceError(f"{raw.place} is empty: it has no rows; check the export, or leave the source out")
@@ -77,8 +86,10 @@ def _list(files: Sequence[Path]) -> str:
     return "[" + ", ".join(f"'{quoted(str(f))}'" for f in files) + "]"
 
 
-def _parquet(files: Sequence[Path]) -> str:
-    return f"SELECT * FROM read_parquet({_list(files)}, union_by_name = {len(files) > 1})"
+def _digest(mapping: Mapping, settings: Settings) -> str:
+    """Names all that the meaning of a source's files depends on, beside the files."""
+    told = (mapping.model_dump_json(), settings.company.timezone, version("keepwell"), duckdb.__version__)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _from_csv(files: list[Path], relation: str, place: str, text: Sequence[str], engine: Engine) -> str:
@@ -137,7 +148,7 @@ def _from_query(query: str, relation: str, name: str, folder: Path, engine: Engi
         _attempt(engine, f'CREATE OR REPLACE TABLE "{relation}" AS {statement}', place)
     finally:
         engine.run("RESET file_search_path")
-    return _described(Raw(relation=relation, place=place, columns={}), engine)
+    return described(Raw(relation=relation, place=place, columns={}), engine)
 
 
 def _attempt(engine: Engine, sql: str, place: str) -> None:

@@ -8,13 +8,16 @@ from features.engine import Engine
 from features.errors import SourceError
 from features.sources.judging import Judging
 from features.sources.mapping import KNOWN_AT, Resolved
+from features.sources.memory import asked
 from features.sources.raw import Raw
 from features.sources.staged import Broken, StagedSource
 
 QUARANTINE = "_quarantine"
 NEWEST = "CAST(NULL AS TIMESTAMP) AS superseded_at"
-COPIES_UP_TO = 10_000_000
-"""Exact copies of unkeyed rows are counted in sources of up to this many rows; counting takes memory."""
+COPIES_UP_TO = 1_000_000
+"""Exact copies of unkeyed rows are counted in sources of up to this many rows; in larger ones a sample of them is."""
+SAMPLE = 64
+"""Copies have one hash, so one hash in so many tells about their number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +139,12 @@ def _quoted(columns: tuple[str, ...]) -> list[str]:
 def _summary(work: Work, engine: Engine) -> StagedSource:
     """Count the rows in one pass: the good ones with their span, the broken ones by reason."""
     at = f'"{work.source.at}"'
+    by_reason = f"""SELECT SPLIT_PART(_reason, ': ', 1) AS reason, COUNT(*) AS n, MIN(_reason) AS example,
+                           MIN({at}) AS first, MAX({at}) AS last FROM "_judged_{work.name}" GROUP BY 1"""
+    counts = _asked(work, engine, by_reason, "reason IS NOT NULL")
     counted: list[Any] = engine.rows(
-        f"SELECT SPLIT_PART(_reason, ': ', 1), COUNT(*), MIN(_reason), MIN({at}), MAX({at}) "
-        f'FROM "_judged_{work.name}" GROUP BY 1 ORDER BY 2 DESC, 1'
+        f"SELECT reason, CAST(SUM(n) AS BIGINT) AS rows, MIN(example), MIN(first), MAX(last) "
+        f"FROM ({counts}) GROUP BY reason ORDER BY rows DESC, reason"
     )
     broken = [Broken(reason=row[0], count=row[1], example=row[2]) for row in counted if row[0] is not None]
     broken += _unreadable(work, engine)
@@ -197,7 +203,19 @@ def _unreadable(work: Work, engine: Engine) -> list[Broken]:
 def _copies(work: Work, engine: Engine, good: int) -> int | None:
     if work.key:
         return 0
-    if good > COPIES_UP_TO:
-        return None
-    sql = f'SELECT COUNT(*) - COUNT(DISTINCT _hash) FROM "_judged_{work.name}" WHERE _reason IS NULL'
-    return int(str(engine.rows(sql)[0][0]))
+    hashes = f'SELECT _hash, COUNT(*) AS n FROM "_judged_{work.name}" WHERE _reason IS NULL'
+    share = 1 if good <= COPIES_UP_TO else SAMPLE
+    of_share = _asked(work, engine, f"{hashes} AND _hash % {share} = 0 GROUP BY _hash")
+    sql = f"SELECT CAST(SUM(n) AS BIGINT) - COUNT(DISTINCT _hash) FROM ({of_share})"
+    return share * int(str(engine.rows(sql)[0][0] or 0))
+
+
+def _asked(work: Work, engine: Engine, question: str, unless: str = "FALSE") -> str:
+    """What is remembered of the source's files, where its rows stay there and its accounts are all still known."""
+    if not work.in_place or work.key or work.name not in engine.remembered:
+        return question
+    if work.how.checks_accounts:
+        ids = asked(engine, work.name, f'SELECT DISTINCT account_id FROM "_typed_{work.name}"')
+        if engine.rows(f"SELECT 1 FROM ({ids}) WHERE account_id NOT IN (SELECT account_id FROM accounts) LIMIT 1"):
+            return question
+    return asked(engine, work.name, question, unless)

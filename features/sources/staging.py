@@ -14,8 +14,9 @@ from features.errors import SourceError
 from features.sources.accounts import derive_accounts, fill_started_at
 from features.sources.judging import judging
 from features.sources.mapping import KNOWN_AT, Resolved, canonical_columns, named_text, resolve
+from features.sources.memory import asked
 from features.sources.raw import Raw, open_raw
-from features.sources.sift import QUARANTINE, Work, sift
+from features.sources.sift import COPIES_UP_TO, QUARANTINE, Work, sift
 from features.sources.staged import Staged, StagedSource
 
 
@@ -34,6 +35,11 @@ def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) ->
     Raises:
         SourceError: a source cannot be read, its mapping is wrong, or no clock in it can be read.
     """
+    if engine.name != settings.engine:
+        raise SourceError(
+            f'engine = "{settings.engine}": this is computed on {engine.name} alone; use a configuration '
+            f'with engine = "{engine.name}"'
+        )
     now = now or datetime.now(UTC).replace(tzinfo=None)
     engine.create(QUARANTINE, _nothing(dict.fromkeys(("source", "reason", "row"), TEXT)))
     staged: dict[str, StagedSource] = {}
@@ -61,7 +67,7 @@ def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) ->
 def _stage_one(source: Source, settings: Settings, engine: Engine, now: datetime, *, known: bool) -> StagedSource:
     """Stage one source; `known` tells that the accounts are staged, so that ids can be looked up there."""
     mapping = settings.sources[source.name]
-    raw = open_raw(source.name, mapping, settings, engine, named_text(source.name, mapping))
+    raw = _raw(source.name, settings, engine)
     resolved = resolve(source.name, mapping, raw, engine)
     key = _key(source, resolved)
     try:
@@ -72,13 +78,23 @@ def _stage_one(source: Source, settings: Settings, engine: Engine, now: datetime
             zone=mapping.timezone or settings.company.timezone,
             now=now,
             check_accounts=known and source.belongs_to_accounts,
-            tidy=_tidy(resolved, raw, engine) if raw.in_place else frozenset(),
+            tidy=_tidy(source.name, resolved, raw, engine) if raw.in_place else frozenset(),
             words=engine,
         )
         return sift(Work(source=source, raw=raw, resolved=resolved, how=how, key=key), engine)
     except SourceError as error:
         where = "" if str(error).startswith("[sources.") else f"[sources.{source.name}] {raw.place}: "
         raise SourceError(f"{where}{error}") from error
+
+
+def _raw(name: str, settings: Settings, engine: Engine) -> Raw:
+    """One source's raw rows, read as the engine reads them."""
+    mapping = settings.sources[name]
+    if settings.engine == "spark":
+        from features.spark.raw import open_raw as open_on_spark
+
+        return open_on_spark(name, mapping, settings, engine)
+    return open_raw(name, mapping, settings, engine, named_text(name, mapping))
 
 
 def _key(source: Source, resolved: Resolved) -> tuple[str, ...]:
@@ -90,14 +106,15 @@ def _key(source: Source, resolved: Resolved) -> tuple[str, ...]:
     return tuple(c for c in source.key if c in mapped) if complete else ()
 
 
-def _tidy(resolved: Resolved, raw: Raw, engine: Engine) -> frozenset[str]:
+def _tidy(source: str, resolved: Resolved, raw: Raw, engine: Engine) -> frozenset[str]:
     """Text columns that one look finds trimmed, so that no later scan in place has to trim them again."""
     texts = {c: sql for c, sql in resolved.expressions.items() if resolved.types[c] == "VARCHAR"}
     if not texts:
         return frozenset()
-    untidy = ", ".join(f"COUNT_IF({sql} <> {engine.trimmed(sql)} OR {sql} = '')" for sql in texts.values())
-    counts = engine.rows(f'SELECT {untidy} FROM "{raw.relation}" AS raw')[0]
-    return frozenset(column for column, count in zip(texts, counts, strict=True) if count == 0)
+    untidy = ", ".join(f"COUNT_IF({sql} <> {engine.trimmed(sql)} OR {sql} = '') AS {c}" for c, sql in texts.items())
+    counts = asked(engine, source, f'SELECT {untidy} FROM "{raw.relation}" AS raw')
+    found = engine.rows(f"SELECT {', '.join(f'SUM({c})' for c in texts)} FROM ({counts})")[0]
+    return frozenset(column for column, count in zip(texts, found, strict=True) if count == 0)
 
 
 def _columns(source: Source) -> dict[str, str]:
@@ -112,7 +129,8 @@ def _nothing(columns: dict[str, str]) -> str:
 
 
 def _copies_told(source: StagedSource) -> str:
+    about = "about " if source.rows_good > COPIES_UP_TO else ""
     return (
-        f"{source.name}: {source.copies:,} of {source.rows_good:,} rows are exact copies of another row "
+        f"{source.name}: {about}{source.copies:,} of {source.rows_good:,} rows are exact copies of another row "
         "and count as rows of their own; map row_id if they are loaded twice"
     )

@@ -1,0 +1,91 @@
+"""The feature table as it is kept: a folder of Parquet files, one a snapshot, of which a run computes what is missing.
+
+A file's name holds the fingerprint of what it was computed from (`features.tallies`), so rows that arrive late leave a
+file under an old name, and its snapshot is computed again. Files appear whole or not at all and hold the same
+for the same name: a run that was interrupted goes on where it was, and two at once do the same work twice at worst.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from features.catalogue import Catalogue, Vocabulary
+from features.engine import Engine
+from features.errors import SourceError
+from features.replacing import replacing
+from features.sources import Staged
+from features.table import compute
+from features.tallies import fingerprints
+
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A feature table that is up to date: its Parquet files by snapshot, and the snapshots computed for it now."""
+
+    folder: Path
+    files: dict[datetime, Path]
+    computed: tuple[datetime, ...]
+
+
+def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell: Callable[[int, int], None]) -> Kept:
+    """Bring the kept feature table of the spine's snapshots up to date.
+
+    Args:
+        engine: with the staged sources and the table `spine`.
+        staged: the sources.
+        catalogue: the features; another catalogue has a table of its own.
+        home: the company's folder.
+        tell: called with (rows done, rows in all that are to be computed).
+    """
+    folder = home / "features" / _digest(catalogue)
+    counted = engine.rows("SELECT snapshot_at, COUNT(*) FROM spine GROUP BY snapshot_at ORDER BY snapshot_at")
+    rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
+    seen = fingerprints(engine, staged, rows)
+    files = {day: folder / f"snapshot_at={day:%Y-%m-%d}" / f"{print_}.parquet" for day, print_ in seen.items()}
+    missing = [day for day, file in files.items() if not file.exists()]
+    _tell_about(folder, catalogue)
+    if missing:
+        listed = ", ".join(engine.moment(day) for day in missing)
+        engine.create("missing_spine", f"SELECT * FROM spine WHERE snapshot_at IN ({listed})")
+        for part in compute(engine, staged, catalogue, "missing_spine"):
+            for day in part.days:
+                engine.save(f"SELECT * FROM ({part.sql}) WHERE snapshot_at = {engine.moment(day)}", files[day])
+                _drop_older(files[day])
+            tell(part.done, sum(rows[day] for day in missing))
+    return Kept(folder, files, tuple(missing))
+
+
+def vocabulary(home: Path) -> Vocabulary | None:
+    """The words of the table that was kept last, so that the next run's columns are the same; None without one."""
+    kept = sorted((home / "features").glob(f"*/{ABOUT}"), key=lambda path: path.stat().st_mtime)
+    if not kept:
+        return None
+    try:
+        return Vocabulary.from_dict(json.loads(kept[-1].read_text(encoding="utf-8"))["vocabulary"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise SourceError(f"{kept[-1]} is not what Keepwell wrote there ({error}); remove {kept[-1].parent}") from error
+
+
+def _digest(catalogue: Catalogue) -> str:
+    """Names a catalogue: its SQL, its words, and the engine whose hashes the fingerprints are made of."""
+    told = {"features": [asdict(f) for f in (*catalogue.steps, *catalogue.features)], "engine": duckdb.__version__}
+    return hashlib.sha256(json.dumps(told | asdict(catalogue.vocabulary), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _tell_about(folder: Path, catalogue: Catalogue) -> None:
+    told = {"vocabulary": asdict(catalogue.vocabulary), "features": catalogue.as_rows()}
+    with replacing(folder / ABOUT) as partial:
+        partial.write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
+def _drop_older(file: Path) -> None:
+    for other in file.parent.glob("*.parquet"):
+        if other != file:
+            other.unlink(missing_ok=True)
