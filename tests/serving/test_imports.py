@@ -50,6 +50,34 @@ assert book["churn_probability"][0].is_valid
 """
 
 
+ONLINE = """
+from serving.lean import keep_out
+keep_out()
+from datetime import datetime
+import pyarrow as pa
+import serving.bundle, serving.online
+from features.packing import Block, packed
+from serving.store.own_rows import Own, RowSet
+from serving.store.usage_events import NewEvent
+bundle, now = serving.bundle.load(Path({folder!r})), datetime(2026, 1, 1, 12)
+text, moment = pa.string(), pa.timestamp("us")
+accounts = dict(account_id=text, started_at=moment, segment=text, owner=text, known_at=moment, superseded_at=moment)
+usage = dict(account_id=text, row_id=text, user_id=text, session_id=text, at=moment, event=text,
+             quantity=pa.decimal128(18, 3), value_cents=pa.int64(), known_at=moment, superseded_at=moment)
+kept = dict(accounts=dict(account_id="a", started_at=datetime(2025, 1, 1), known_at=datetime(2025, 1, 1)), usage=None)
+blocks = [Block(0, name, packed(pa.Table.from_pylist([kept[name]] if kept[name] else [], pa.schema(schema))))
+          for name, schema in (("accounts", accounts), ("usage", usage))]
+told = lambda *columns: dict(columns=columns, versioned=False, last_at=None)
+about = dict(attributes=[], sources=dict(accounts=told("account_id", "started_at"), usage=told("account_id", "at")))
+own = Own(RowSet(id=1, as_of=now, made_at=now, about=about), frozenset(["a"]), tuple(blocks))
+event = NewEvent(account_id="a", at=datetime(2025, 12, 31), known_at=now)
+inputs = serving.online.Inputs()
+assert inputs.faults(about, ["a"], [event], now) == [None]
+assert inputs.of(bundle, own, [event], now)["a"][0] == 1.0
+inputs.close()
+"""
+
+
 @pytest.fixture(scope="session")
 def folder(bundle, tmp_path_factory):
     saved = tmp_path_factory.mktemp("bundle")
@@ -74,6 +102,14 @@ def test_a_scored_book_needs_no_pandas_where_it_is_kept_out(folder):
     """pyarrow asks for it at the first array, is refused, and does without: what was asked for is not there."""
     asked = "\nseen -= {('import', name) for name in serving.lean.KEPT_OUT}"
     found = watched(BOOK.format(folder=folder) + asked)
+    assert KEPT_OUT.isdisjoint(found["imported"])
+    assert found["pickles"] == []
+
+
+def test_a_row_is_built_for_a_request_without_pandas(folder):
+    asked = "\nseen -= {('import', name) for name in serving.lean.KEPT_OUT}"
+    found = watched(ONLINE.format(folder=folder) + asked)
+    assert "duckdb" in found["imported"]
     assert KEPT_OUT.isdisjoint(found["imported"])
     assert found["pickles"] == []
 
