@@ -1,4 +1,4 @@
-"""A scored day under a policy: what each account's score calls for, what moved it, and what is to be told."""
+"""A scored book under a policy, whole or a part at a time: what each score calls for, what moved it, what is news."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from serving import policy as rules
@@ -13,7 +14,7 @@ from serving.before import DUE, Before
 from serving.book import ScoredDay, matrix
 from serving.bundle import Bundle
 from serving.change import Change, Then, changes
-from serving.policy import AlertRun, Policy, Situation, WarningSign
+from serving.policy import Alert, Policy, Situation, WarningSign
 from serving.score import score
 from serving.store.records import row_of
 from serving.store.scores import Scored, rows_of
@@ -24,20 +25,35 @@ TOLD_OF_DRIVERS = ("id", "title", "tactic", "timing", "owners", "success_metrics
 
 @dataclass(frozen=True)
 class Assessed:
-    """The book with everything that the policy says of it; lists are in the order of the book.
+    """Accounts of a book with everything that the policy says of them; lists are in their order.
 
-    `due` are the accounts that a watch run is about; None stands for all of them.
+    `news` are the alerts worth telling, before budget and cool-down. `due` are the accounts that a watch run is about;
+    None stands for all of them.
     """
 
     situations: list[Situation]
     warnings: dict[str, tuple[WarningSign, ...]]
     rows: list[Scored]
-    alerts: AlertRun
+    news: list[Alert]
     due: frozenset[str] | None = None
 
     def is_due(self, account_id: str) -> bool:
         """Whether the run is about this account."""
         return self.due is None or account_id in self.due
+
+
+@dataclass(frozen=True)
+class Among:
+    """What accounts are ranked among: yearly values and churn probabilities of the whole book, rising."""
+
+    worth: Sequence[float]
+    probabilities: Sequence[float]
+
+
+def whole(book: pa.Table) -> Among:
+    """A book as what its accounts are ranked among."""
+    held = [book[name].drop_null().to_pylist() for name in ("yearly_value", "churn_probability")]
+    return Among(*map(sorted, held))
 
 
 def assess(
@@ -48,33 +64,54 @@ def assess(
     *,
     business_model: str,
     scope: rules.Scope = "book",
+    among: Among | None = None,
 ) -> Assessed:
-    """Rules applied to a scored day; `bundle` is the model that scored it."""
-    situations = rules.situations(
+    """Rules applied to a scored day, or a part of one.
+
+    Args:
+        policy: the rules in force.
+        bundle: the model that scored it.
+        scored: the accounts.
+        before: what was known of them before.
+        business_model: of the company.
+        scope: whether the run is about all accounts or the watched.
+        among: the whole book, where `scored` is but a part of it.
+    """
+    book = among or whole(scored.book)
+    found = situations_of(policy, scored, before, business_model=business_model, among=book)
+    warnings = {s.account_id: rules.warning_signs(policy, s) for s in found}
+    due = None if scope == "book" else _due(policy, found, warnings)
+    moved = what_moved(bundle, scored, before, _stale(policy, found))
+    inputs = matrix(bundle, scored.features), matrix(bundle, scored.baseline)
+    disagree = rules.disagreements(policy, found, book.probabilities)
+    rows = [
+        _in_book(
+            completed(policy, row, situation, warnings[situation.account_id], change, features, baseline),
+            disagree.get(row.account_id),
+            due,
+        )
+        for row, situation, change, features, baseline in zip(
+            rows_of(scored.book, before.scores), found, moved, *map(_listed, inputs), strict=True
+        )
+    ]
+    news = rules.worth_telling(policy, found, warnings, before.waiting, about=due)
+    return Assessed(found, warnings, rows, news, due)
+
+
+def situations_of(
+    policy: Policy, scored: ScoredDay, before: Before, *, business_model: str, among: Among
+) -> list[Situation]:
+    """The accounts of a scored day, or of a part of one, as the rules read them."""
+    return rules.situations(
         policy,
         scored.book,
         features=scored.features,
         baseline=scored.baseline,
         business_model=business_model,
+        book_values=among.worth,
         inputs=before.facts,
         previous={account: told for account in before.scores or () if (told := before.last_told(account))},
     )
-    warnings = {s.account_id: rules.warning_signs(policy, s) for s in situations}
-    due = None if scope == "book" else _due(policy, situations, warnings)
-    moved = what_moved(bundle, scored, before, _stale(policy, situations))
-    inputs = matrix(bundle, scored.features), matrix(bundle, scored.baseline)
-    rows = [
-        completed(policy, row, situation, warnings[situation.account_id], change, features, baseline)
-        for row, situation, change, features, baseline in zip(
-            rows_of(scored.book, before.scores), situations, moved, *map(_listed, inputs), strict=True
-        )
-    ]
-    disagree = rules.disagreements(policy, situations)
-    rows = [replace(row, score=replace(row.score, disagrees=disagree.get(row.account_id))) for row in rows]
-    if due is not None:
-        rows = [replace(row, detail={**row.detail, DUE: row.account_id in due}) for row in rows]
-    alerts = rules.alerts(policy, situations, warnings, before.alerts, about=due)
-    return Assessed(situations, warnings, rows, alerts, due)
 
 
 def _due(
@@ -168,6 +205,13 @@ def completed(
         features=features,
         baseline=baseline,
     )
+
+
+def _in_book(row: Scored, disagrees: str | None, due: frozenset[str] | None) -> Scored:
+    """With what only a whole book tells of an account."""
+    if disagrees is not None:
+        row = replace(row, score=replace(row.score, disagrees=disagrees))
+    return row if due is None else replace(row, detail={**row.detail, DUE: row.account_id in due})
 
 
 def _listed(values: Array) -> list[list[float | None]]:

@@ -1,7 +1,7 @@
 """What the command line does with one day's book: from a configuration to scores, a kept run, or a policy's preview."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from features.snapshots import midnight, span
 from features.sources import Staged, stage
 from serving import policy as rules
 from serving import posted, registry
-from serving.assess import assess
+from serving.assess import situations_of, whole
 from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.cold_start import cold_start
@@ -25,11 +25,9 @@ from serving.errors import ServingError
 from serving.policy import Policy, Preview, Scope
 from serving.posted import Posted
 from serving.run import Kept, run_before, score_and_keep
+from serving.stages import Stage
 from serving.store import Store, open_store, runs
 from serving.store.address import store_url
-
-Stage = Callable[[str, int, int], None]
-"""Called with (what is being done, units done, units in all)."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,10 @@ class Ready:
         """The last midnight in the data."""
         return midnight(span(self.engine, self.staged)[1])
 
-    def score(self, day: datetime | None) -> ScoredDay:
+    def score(self, day: datetime | None, tell: Stage) -> ScoredDay:
         """A day's book; None for the newest day in the data."""
-        return score_day(self.settings, self.engine, self.staged, self.bundle, day or self.newest, version=self.version)
+        about = self.settings, self.engine, self.staged, self.bundle, day or self.newest
+        return score_day(*about, version=self.version, tell=tell)
 
 
 @contextmanager
@@ -69,16 +68,16 @@ def ready(settings: Settings, model: str | None, tell: Stage) -> Iterator[Ready]
         staged = stage(settings, engine)
         with opened_store(settings) as store:
             early = posted.count(store, engine, staged)
+        tell("model", 0, 1)
         version = registry.resolve(settings, model)
         bundle = cold_start(settings, engine, staged) if version is None else registry.fetch(settings, version)
-        tell("scoring", 0, 1)
         yield Ready(settings, engine, staged, policy, replace(bundle, tiers=policy.bands), version, early)
 
 
 def book(settings: Settings, as_of: datetime | None, model: str | None, tell: Stage) -> ScoredDay:
     """Score a day's book; None for the newest day in the data."""
     with ready(settings, model, tell) as now:
-        return now.score(as_of)
+        return now.score(as_of, tell)
 
 
 def due_on(settings: Settings, day: datetime) -> Scope | None:
@@ -113,11 +112,10 @@ def keep(
     kept = []
     with ready(settings, model, tell) as now, opened_store(settings) as store:
         rival = _rival(now) if shadow else None
-        for done, day in enumerate(days):
-            tell("scoring", done, len(days))
-            kept.append(_keep(now, day, store, targets, scope=scope))
+        for day in days:
+            kept.append(_keep(now, day, store, targets, tell, scope=scope))
             if rival:
-                _keep(rival, day, store, {}, is_shadow=True)
+                _keep(rival, day, store, {}, tell, is_shadow=True)
         if kept and kept[-1].is_new:
             _keep_rows(now, days[-1], store, tell)
     return kept
@@ -143,6 +141,7 @@ def _keep(
     day: datetime,
     store: Store,
     targets: Mapping[str, Target],
+    tell: Stage,
     *,
     is_shadow: bool = False,
     scope: Scope = "book",
@@ -159,6 +158,7 @@ def _keep(
         targets=targets,
         is_shadow=is_shadow,
         scope=scope,
+        tell=tell,
     )
 
 
@@ -174,9 +174,9 @@ def preview(settings: Settings, as_of: datetime | None, model: str | None, tell:
     """What the policy would do to a day's book."""
     with ready(settings, model, tell) as now, opened_store(settings) as store:
         day = as_of or now.newest
-        before, scored = run_before(store, now.policy, day), now.score(day)
-        found = assess(now.policy, now.bundle, scored, before, business_model=settings.company.business_model)
-        return rules.preview(now.policy, found.situations)
+        before, scored = run_before(store, now.policy, day), now.score(day, tell)
+        model, among = settings.company.business_model, whole(scored.book)
+        return rules.preview(now.policy, situations_of(now.policy, scored, before, business_model=model, among=among))
 
 
 def ping(settings: Settings, name: str) -> Line:

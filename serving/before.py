@@ -17,7 +17,7 @@ class Before:
 
     Of the run before: its moment, the names of its model's features, its scores by account. `facts` holds by account
     and name the numbers that persons told by the moment of the new run. `book` is the last run of the whole book where
-    the run before was one of watched accounts alone.
+    the run before was one of watched accounts alone. `waiting` are the keys of alerts that were held back.
     """
 
     as_of: datetime | None = None
@@ -26,6 +26,7 @@ class Before:
     alerts: Sequence[PastAlert] = ()
     facts: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     book: "Before | None" = None
+    waiting: frozenset[str] = frozenset()
 
     def of(self, account_id: str) -> Scored | None:
         """An account's score of then; None for one that had none."""

@@ -1,6 +1,6 @@
 """The scored book: one row an account with everything a reader or a system needs, and that adds up."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features.replacing import replacing
 from retention.value import value_at_risk, yearly_value
 from serving.bundle import Bundle
-from serving.reasons import MOST, reasons, signals
+from serving.reasons import MOST, Told, signals, told
 from serving.score import Scores, score
 
 Array = NDArray[np.float64]
@@ -41,6 +41,10 @@ class ScoredDay:
     book: pa.Table
     features: pa.Table
     baseline: pa.Table
+
+    def part(self, start: int, most: int) -> "ScoredDay":
+        """At most so many accounts from a place on."""
+        return ScoredDay(*(table.slice(start, most) for table in (self.book, self.features, self.baseline)))
 
 
 def score_book(
@@ -70,14 +74,37 @@ def score_book(
         `intercept` sum to `log_odds`; reasons in words; yearly value and value at risk.
     """
     rows = matrix(bundle, features)
-    found = score(bundle, rows)
-    segment = np.array([s or "" for s in profile["segment"].to_pylist()], dtype=str)
-    told = reasons(bundle, found, rows, baseline, segment)
+    return book_of(
+        bundle,
+        features,
+        rows,
+        score(bundle, rows),
+        baseline=baseline,
+        profile=profile,
+        data_as_of=data_as_of,
+        model_version=model_version,
+        scored_at=scored_at,
+    )
+
+
+def book_of(
+    bundle: Bundle,
+    keys: pa.Table,
+    rows: Array,
+    found: Scores,
+    *,
+    baseline: Array,
+    profile: pa.Table,
+    data_as_of: dict[str, datetime | None],
+    model_version: str | None,
+    scored_at: datetime,
+) -> pa.Table:
+    """As `score_book`, of rows (n, features) that are scored; `keys` has their account_id and snapshot_at."""
     value = yearly_value([spec.name for spec in bundle.features], rows)
     n = len(rows)
     columns: dict[str, Any] = {
-        "account_id": features["account_id"],
-        "as_of": features["snapshot_at"],
+        "account_id": keys["account_id"],
+        "as_of": keys["snapshot_at"],
         "scored_at": pa.array([scored_at] * n, pa.timestamp("us")),
         "model_version": pa.array([model_version] * n, pa.string()),
         "status": pa.array(["ok" if bundle.is_learned else "cold_start"] * n),
@@ -96,12 +123,9 @@ def score_book(
         "value_at_risk": _floats(value_at_risk(found.probability, value)),
         **_components(bundle, found, rows, data_as_of),
         "drivers": _drivers(bundle, found),
-        "reasons": pa.array([[asdict(r) for r in row] for row in told], pa.list_(REASON)),
     }
-    for i in range(MOST):
-        texts = [[r.text for r in row if r.contribution > 0] for row in told]
-        columns[f"reason_{i + 1}"] = pa.array([t[i] if len(t) > i else None for t in texts], pa.string())
-    return pa.table(columns)
+    segment = np.array([s or "" for s in profile["segment"].to_pylist()], dtype=str)
+    return pa.table(columns | _reasons(bundle, told(bundle, found, rows, baseline, segment)))
 
 
 def write(book: pa.Table, path: Path) -> None:
@@ -139,17 +163,43 @@ def _components(
 
 
 def _drivers(bundle: Bundle, found: Scores) -> pa.Array:
+    """Each row's signals with what they move."""
+    n = len(found.health)
     if not bundle.is_learned:
-        return pa.array([[] for _ in found.health], pa.list_(DRIVER))
+        return pa.ListArray.from_arrays(np.zeros(n + 1, np.int32), pa.array([], DRIVER))
     known = signals(bundle)
-    moved = known.contributions(found.drivers)
-    return pa.array(
-        [
-            [{"component": c, "signal": s, "log_odds": x} for (c, s), x in zip(known.names, row, strict=True)]
-            for row in moved.tolist()
-        ],
-        pa.list_(DRIVER),
+    width = len(known.names)
+    which = np.tile(np.arange(width, dtype=np.int32), n)
+    names = [pa.array([name[part] for name in known.names]).take(pa.array(which)) for part in (0, 1)]
+    moved = pa.array(known.contributions(found.drivers).ravel())
+    return pa.ListArray.from_arrays(
+        np.arange(n + 1, dtype=np.int32) * width, pa.StructArray.from_arrays([*names, moved], fields=list(DRIVER))
     )
+
+
+def _reasons(bundle: Bundle, told: Told) -> dict[str, pa.Array]:
+    """The reasons of each row as a list, and the texts of those that raise its risk."""
+    ends = np.searchsorted(told.row, np.arange(told.rows + 1)).astype(np.int32)
+    texts = pa.array(told.text, pa.string())
+    components, names = (pa.array([name[part] for name in told.known.names], pa.string()) for part in (0, 1))
+    fields = [
+        names.take(pa.array(told.signal)),
+        components.take(pa.array(told.signal)),
+        pa.array([spec.name for spec in bundle.features]).take(pa.array(told.feature)),
+        texts,
+        *(_floats(values) for values in (told.value, told.baseline, told.percentile)),
+        pa.array(told.contribution),
+        pa.array(told.points),
+    ]
+    listed = pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(fields, fields=list(REASON)))
+    nth = np.arange(len(told.row)) - ends[told.row]
+    columns = {"reasons": listed}
+    for i in range(MOST):
+        at = np.full(told.rows, -1)
+        chosen = (nth == i) & (told.contribution > 0)
+        at[told.row[chosen]] = np.flatnonzero(chosen)
+        columns[f"reason_{i + 1}"] = texts.take(pa.array(at, mask=at < 0))
+    return columns
 
 
 def _floats(values: Array) -> pa.Array:

@@ -8,17 +8,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features import snapshots, table
-from features.catalogue import Catalogue, Vocabulary, declare
+from features.catalogue import KEYS, Catalogue, Vocabulary, declare
 from features.config import Settings
 from features.contracts import SOURCES
 from features.engine import Engine
 from features.sources import Staged
-from serving.book import ScoredDay, matrix, score_book
+from retention.value import value_at_risk, yearly_value
+from serving.book import ScoredDay, book_of, matrix
 from serving.bundle import Bundle
 from serving.errors import ServingError
+from serving.score import Scores, score
+from serving.stages import Stage, silent
 
+Array = NDArray[np.float64]
 BASELINE_DAYS = (28, 56, 84)
 """An account's own baseline is the median of its values this long ago."""
+
+DATES = 1 + len(BASELINE_DAYS)
+"""For how many dates the features of a book are computed."""
+
+BLOCK = 10_000
+"""Rows whose medians are taken at once: bounds the memory."""
 
 COMPONENT_SOURCES = {
     "usage": ("usage",),
@@ -30,72 +40,110 @@ COMPONENT_SOURCES = {
 
 
 def score_day(
-    settings: Settings, engine: Engine, staged: Staged, bundle: Bundle, day: datetime, *, version: str | None
+    settings: Settings,
+    engine: Engine,
+    staged: Staged,
+    bundle: Bundle,
+    day: datetime,
+    *,
+    version: str | None,
+    tell: Stage = silent,
 ) -> ScoredDay:
-    """Score everybody in the population on one day.
+    """Score everybody in the population on one day, most value at risk first.
 
     Raises:
         ServingError: nobody is to be scored on that day.
     """
+    tell("features", 0, DATES)
     if snapshots.spine_at(settings, engine, staged, day) == 0:
         raise ServingError(f"no account is in the population on {day:%Y-%m-%d}; choose a day within the data")
     engine.create("book_spine", "SELECT account_id, snapshot_at FROM spine")
     catalogue = declare(staged, Vocabulary.from_dict(bundle.vocabulary))
     features = table.build(engine, staged, catalogue, "book_spine")
-    baseline = _baseline(engine, staged, catalogue, bundle, features)
-    book = score_book(
+    profile = _profile(engine, bundle, features)
+    keys, rows = features.select(KEYS), matrix(bundle, features)
+    del features
+    usual = _baseline(engine, staged, catalogue, bundle, keys, tell)
+    tell("drivers", 0, len(keys))
+    found = score(bundle, rows)
+    tell("reasons", 0, len(keys))
+    order = _riskiest_first(bundle, keys, rows, found)
+    keys, profile, found = keys.take(order), profile.take(order), found.take(order)
+    rows, usual = rows[order], usual[order]
+    book = book_of(
         bundle,
-        features,
-        baseline=baseline,
-        profile=_profile(engine, bundle, features),
+        keys,
+        rows,
+        found,
+        baseline=usual,
+        profile=profile,
         data_as_of=_data_as_of(engine, staged, day),
         model_version=version,
         scored_at=datetime.now(UTC).replace(tzinfo=None),
     )
-    order = pc.sort_indices(
-        book,
-        [("value_at_risk", "descending"), ("health_score", "ascending"), ("account_id", "ascending")],
-    )
-    accounts = features["account_id"]
-    parts = book, _named(bundle, accounts, matrix(bundle, features)), _named(bundle, accounts, baseline)
-    return ScoredDay(*(part.take(order) for part in parts))
+    return ScoredDay(book, _named(bundle, keys["account_id"], rows), _named(bundle, keys["account_id"], usual))
 
 
-def _named(bundle: Bundle, accounts: pa.ChunkedArray, values: NDArray[np.float64]) -> pa.Table:
+def _riskiest_first(bundle: Bundle, keys: pa.Table, rows: Array, found: Scores) -> NDArray[np.uint64]:
+    value = yearly_value([spec.name for spec in bundle.features], rows)
+    by = {"risk": value_at_risk(found.probability, value), "health": found.health}
+    known = {name: pa.array(column, from_pandas=True) for name, column in by.items()}
+    sorted_by = [("risk", "descending"), ("health", "ascending"), ("account_id", "ascending")]
+    order: NDArray[np.uint64] = pc.sort_indices(
+        pa.table({**known, "account_id": keys["account_id"]}), sorted_by
+    ).to_numpy()
+    return order
+
+
+def _named(bundle: Bundle, accounts: pa.ChunkedArray, values: Array) -> pa.Table:
     """Values by account and feature, unknown ones null."""
     columns = {spec.name: pa.array(values[:, j], from_pandas=True) for j, spec in enumerate(bundle.features)}
     return pa.table({"account_id": accounts, **columns})
 
 
 def _baseline(
-    engine: Engine, staged: Staged, catalogue: Catalogue, bundle: Bundle, features: pa.Table
-) -> NDArray[np.float64]:
+    engine: Engine, staged: Staged, catalogue: Catalogue, bundle: Bundle, keys: pa.Table, tell: Stage
+) -> Array:
     """Median of each feature 28, 56 and 84 days ago, over the dates at which the account was there."""
     held = " UNION ALL ".join(
         f"SELECT account_id, snapshot_at - INTERVAL {days} DAY AS snapshot_at FROM book_spine" for days in BASELINE_DAYS
     )
     engine.create("baseline_spine", held)
-    past = table.build(engine, staged, catalogue, "baseline_spine")
-    values = _only_when_there(matrix(bundle, past), past).reshape(
-        len(BASELINE_DAYS), len(features), len(bundle.features)
-    )
-    began = past["account_id"].to_numpy().reshape(len(BASELINE_DAYS), -1)
-    if not (began == features["account_id"].to_numpy()).all():
-        raise ServingError("baseline rows do not line up with the book; this is a bug, please report it")
-    return _nanmedian(values)
+    n, at = len(keys), 0
+    values = np.empty((len(BASELINE_DAYS) * n, len(bundle.features)))
+    accounts = np.tile(keys["account_id"].to_numpy(), len(BASELINE_DAYS))
+    tell("features", 1, DATES)
+    for done, past in table.build_parts(engine, staged, catalogue, "baseline_spine"):
+        if not (past["account_id"].to_numpy() == accounts[at:done]).all():
+            raise ServingError("baseline rows do not line up with the book; this is a bug, please report it")
+        values[at:done] = _only_when_there(matrix(bundle, past), past)
+        at = done
+        tell("features", 1 + done // n, DATES)
+    return _nanmedian(values.reshape(len(BASELINE_DAYS), n, -1))
 
 
-def _only_when_there(values: NDArray[np.float64], past: pa.Table) -> NDArray[np.float64]:
+def _only_when_there(values: Array, past: pa.Table) -> Array:
     """Unknown instead of zero for dates before the account began."""
-    if "account_age_days" not in past.column_names:
-        return values
-    age = past["account_age_days"].to_numpy()
-    return np.where(np.isnan(age)[:, None], np.nan, values)
+    if "account_age_days" in past.column_names:
+        values[np.isnan(past["account_age_days"].to_numpy())] = np.nan
+    return values
 
 
-def _nanmedian(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    unknown = np.isnan(values).all(axis=0)
-    return np.where(unknown, np.nan, np.nanmedian(np.where(unknown, 0.0, values), axis=0))
+def _nanmedian(values: Array) -> Array:
+    """Medians of what is known of (times, n, features), NaN where nothing is; numpy's own needs three times the memory.
+
+    A block of rows at a time.
+    """
+    found = np.empty(values.shape[1:])
+    for start in range(0, values.shape[1], BLOCK):
+        here = slice(start, start + BLOCK)
+        block = np.sort(values[:, here], axis=0)  # NaN comes last
+        known = (~np.isnan(block)).sum(axis=0, keepdims=True)
+        low, high = (
+            np.take_along_axis(block, at, axis=0)[0] for at in (np.maximum(known - 1, 0) // 2, known // 2 % len(values))
+        )
+        found[here] = (low + high) / 2
+    return found
 
 
 def _profile(engine: Engine, bundle: Bundle, features: pa.Table) -> pa.Table:

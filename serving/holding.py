@@ -1,6 +1,6 @@
 """Who is held out in a run: candidates are drawn once, plays on the held-out are marked and nobody is alerted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -8,7 +8,6 @@ from features.config import Settings
 from retention import house
 from retention.effects.holdout import Standing, exemption, is_held_out
 from retention.sections import Programme
-from serving.assess import Assessed
 from serving.errors import ServingError
 from serving.policy import AlertRun
 from serving.policy.risk import STRATEGIC
@@ -31,10 +30,11 @@ class Holding:
 
 @dataclass(frozen=True)
 class Held:
-    """A run with its holdout: `found` as it is to be kept and told, and the accounts drawn in it."""
+    """Scored accounts with their holdout: as they are to be kept, those drawn now, and those that are held out."""
 
-    found: Assessed
+    rows: list[Scored]
     drawn: tuple[Drawn, ...]
+    accounts: frozenset[str]
 
 
 def holding(settings: Settings, store: Store) -> Holding:
@@ -56,18 +56,21 @@ def draw_newest(settings: Settings, store: Store) -> tuple[Drawn, ...]:
     return drawn
 
 
-def hold_out(found: Assessed, holding: Holding, day: datetime) -> Held:
-    """Draw the candidates that were not drawn yet, and keep plays from those who are held out.
+def hold_out(rows: Sequence[Scored], holding: Holding, day: datetime) -> Held:
+    """Draw the candidates that were not drawn yet, and mark the plays of those who are held out.
 
     A candidate has a high or medium risk level. An account that a rule of `never_hold_out` exempts is not drawn, and
     is not held back while it does, even where it was drawn before.
     """
-    drawn = draw(found.rows, holding, day)
-    known = {**holding.before, **{one.account_id: one for one in drawn}}
-    free = {row.account_id for row in found.rows if _is_exempt(row, holding.rules)}
-    held = {account: one for account, one in known.items() if one.is_held and account not in free}
-    rows = [marked(row, because(held[row.account_id])) if row.account_id in held else row for row in found.rows]
-    return Held(replace(found, rows=rows, alerts=_without(found.alerts, held)), drawn)
+    drawn = draw(rows, holding, day)
+    now = {one.account_id: one for one in drawn}
+    held = {}
+    for row in rows:
+        one = now.get(row.account_id) or holding.before.get(row.account_id)
+        if one and one.is_held and not _is_exempt(row, holding.rules):
+            held[row.account_id] = because(one)
+    told = [marked(row, held[row.account_id]) if row.account_id in held else row for row in rows]
+    return Held(told, drawn, frozenset(held))
 
 
 def draw(rows: Iterable[Scored], holding: Holding, day: datetime) -> tuple[Drawn, ...]:
@@ -117,9 +120,9 @@ def _is_exempt(row: Scored, rules: Programme) -> bool:
     return exemption(rules.never_hold_out, standing) is not None
 
 
-def _without(alerts: AlertRun, held: Mapping[str, Drawn]) -> AlertRun:
+def withheld(alerts: AlertRun, held: Collection[str]) -> AlertRun:
     """The alerts of accounts that are not held out, and in the sentence how many were withheld."""
     parts = [[one for one in part if one.account_id not in held] for part in (alerts.sent, alerts.held_back)]
-    withheld = len(alerts.sent) + len(alerts.held_back) - sum(map(len, parts))
-    told = f"{alerts.told}; {withheld} of them withheld: their accounts are held out" if withheld else alerts.told
+    less = len(alerts.sent) + len(alerts.held_back) - sum(map(len, parts))
+    told = f"{alerts.told}; {less} of them withheld: their accounts are held out" if less else alerts.told
     return replace(alerts, sent=tuple(parts[0]), held_back=tuple(parts[1]), told=told)

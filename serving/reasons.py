@@ -17,8 +17,13 @@ from serving.calibration import sigmoid
 from serving.score import Scores
 
 Array = NDArray[np.float64]
+Places = NDArray[np.intp]
 MOST = 3
 ENOUGH_PEERS = 30
+WHOLE_BOOK = -1
+"""In place of the number of a segment that is too small."""
+BLOCK = 10_000
+"""Signals that are looked at together: bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,28 @@ def signals(bundle: Bundle) -> Signals:
     return Signals(names, np.array([[key == name for key in keys] for name in names]))
 
 
-def reasons(
-    bundle: Bundle, scores: Scores, rows: Array, baseline: Array, peers: NDArray[np.str_] | None
-) -> list[list[Reason]]:
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What is told of rows, a column each: of `row` the `signal`, in the words of the `feature` that moved most.
+
+    `row` rises from 0 on; within a row the signals that raise its risk most come first, then the one that lowers it
+    most. `signal` and `feature` are places in `known` and in the bundle; unknown numbers are NaN.
+    """
+
+    known: Signals
+    rows: int
+    row: Places
+    signal: Places
+    feature: Places
+    value: Array
+    baseline: Array
+    percentile: Array
+    contribution: Array
+    points: Array
+    text: list[str]
+
+
+def told(bundle: Bundle, scores: Scores, rows: Array, baseline: Array, peers: NDArray[np.str_] | None) -> Told:
     """For each row the signals that raise its risk most, then the one that lowers it most; none at a cold start.
 
     Args:
@@ -70,46 +94,78 @@ def reasons(
         peers: the segment of each row; segments below 30 rows are compared with the whole book. None: the rows are
             not the book, and no peers are named.
     """
-    if scores.drivers.shape[1] == 0:
-        return [[] for _ in rows]
     known = signals(bundle)
-    moved = known.contributions(scores.drivers)
-    percentile = np.full(rows.shape, np.nan) if peers is None else peer_percentiles(rows, peers)
-    return [_row_reasons(bundle, known, scores, rows, baseline, percentile, moved, i) for i in range(len(rows))]
+    moved = known.contributions(scores.drivers) if scores.drivers.shape[1] else np.zeros((len(rows), 0))
+    row, signal = _chosen(moved)
+    feature = _most_moved(known, scores.drivers, row, signal, np.sign(moved[row, signal]))
+    percentile = np.full(len(row), np.nan) if peers is None else peer_percentiles(rows, peers, row, feature)
+    value, usual = rows[row, feature], baseline[row, feature]
+    words = zip(feature.tolist(), value.tolist(), usual.tolist(), percentile.tolist(), strict=True)
+    return Told(
+        known=known,
+        rows=len(rows),
+        row=row,
+        signal=signal,
+        feature=feature,
+        value=value,
+        baseline=usual,
+        percentile=percentile,
+        contribution=moved[row, signal],
+        points=100 * _rate(moved, float(sigmoid(scores.intercept)), scores.probability)[row] * moved[row, signal],
+        text=[in_words(bundle.features[j], *numbers) for j, *numbers in words],
+    )
 
 
-def _row_reasons(
-    bundle: Bundle,
-    known: Signals,
-    scores: Scores,
-    rows: Array,
-    baseline: Array,
-    percentile: Array,
-    moved: Array,
-    i: int,
-) -> list[Reason]:
-    order = np.argsort(-moved[i], kind="stable")
-    chosen = [s for s in order[:MOST] if moved[i, s] > 0] + [s for s in order[-1:] if moved[i, s] < 0]
-    points = shared_points(moved[i].tolist(), float(sigmoid(scores.intercept)), float(scores.probability[i]))
-    told = []
-    for s in chosen:
-        towards = np.where(known.members[s], scores.drivers[i] * np.sign(moved[i, s]), -np.inf)
-        j = int(towards.argmax())
-        spec, value, usual, rank = bundle.features[j], rows[i, j], baseline[i, j], percentile[i, j]
-        told.append(
+def reasons(
+    bundle: Bundle, scores: Scores, rows: Array, baseline: Array, peers: NDArray[np.str_] | None
+) -> list[list[Reason]]:
+    """What is `told` of each row."""
+    found = told(bundle, scores, rows, baseline, peers)
+    listed: list[list[Reason]] = [[] for _ in rows]
+    for i, row in enumerate(found.row.tolist()):
+        component, signal = found.known.names[found.signal[i]]
+        listed[row].append(
             Reason(
-                signal=known.names[s][1],
-                component=known.names[s][0],
-                feature=spec.name,
-                text=in_words(spec, value, usual, rank),
-                value=_known(value),
-                baseline=_known(usual),
-                peer_percentile=_known(rank),
-                contribution=float(moved[i, s]),
-                contribution_pp=points[s],
+                signal=signal,
+                component=component,
+                feature=bundle.features[found.feature[i]].name,
+                text=found.text[i],
+                value=_known(found.value[i]),
+                baseline=_known(found.baseline[i]),
+                peer_percentile=_known(found.percentile[i]),
+                contribution=float(found.contribution[i]),
+                contribution_pp=float(found.points[i]),
             )
         )
-    return told
+    return listed
+
+
+def _chosen(moved: Array) -> tuple[Places, Places]:
+    """(row, signal) of what is told of rows (n, signals), in order."""
+    order = np.argsort(-moved, axis=1, kind="stable")
+    signal = np.concatenate([order[:, :MOST], order[:, -1:]], axis=1)
+    by = np.take_along_axis(moved, signal, axis=1)
+    raises = np.arange(signal.shape[1]) < min(MOST, moved.shape[1])
+    row, place = np.nonzero(np.where(raises, by > 0, by < 0))
+    return row, signal[row, place]
+
+
+def _most_moved(known: Signals, drivers: Array, row: Places, signal: Places, direction: Array) -> Places:
+    """Of each signal the feature that moved most in its direction."""
+    found = np.empty(len(row), dtype=np.intp)
+    for start in range(0, len(row), BLOCK):
+        here = slice(start, start + BLOCK)
+        towards = drivers[row[here]] * direction[here, None]
+        found[here] = np.where(known.members[signal[here]], towards, -np.inf).argmax(axis=1)
+    return found
+
+
+def _rate(log_odds: Array, start: float, end: Array) -> Array:
+    """Probability from `start` to `end` by the log-odds between them, of rows (n, terms); see `shared_points`."""
+    total = log_odds.sum(axis=1)
+    apart = np.abs(total) > 1e-9
+    rate: Array = np.where(apart, (end - start) / np.where(apart, total, 1.0), end * (1 - end))
+    return rate
 
 
 def shared_points(log_odds: Sequence[float], start: float, end: float) -> list[float]:
@@ -123,27 +179,31 @@ def shared_points(log_odds: Sequence[float], start: float, end: float) -> list[f
     return [100 * rate * x for x in log_odds]
 
 
-def peer_percentiles(rows: Array, peers: NDArray[np.str_]) -> Array:
-    """Share of peers with a smaller value (ties half), in percent: (n, features); NaN for unknown values."""
-    found = np.full(rows.shape, np.nan)
-    names, counts = np.unique(peers, return_counts=True)
-    small = np.isin(peers, names[counts < ENOUGH_PEERS])
-    for name in names[counts >= ENOUGH_PEERS]:
-        found[peers == name] = _ranks(rows[peers == name], rows[peers == name])
-    if small.any():
-        found[small] = _ranks(rows[small], rows)
+def peer_percentiles(rows: Array, peers: NDArray[np.str_], row: Places, feature: Places) -> Array:
+    """Share of peers with a smaller value (ties half), in percent, of each (row, feature); NaN for unknown values.
+
+    Args:
+        rows: the whole book (n, features).
+        peers: the segment of each row; those below 30 rows are compared with the whole book.
+        row: the rows that are asked about.
+        feature: and of each of them the feature.
+    """
+    found = np.full(len(row), np.nan)
+    _, group, counts = np.unique(peers, return_inverse=True, return_counts=True)
+    group = np.where(counts[group] < ENOUGH_PEERS, WHOLE_BOOK, group)
+    for j in np.unique(feature):
+        asked = np.flatnonzero(feature == j)
+        for peer in np.unique(group[row[asked]]):
+            here = asked[group[row[asked]] == peer]
+            among = rows[:, j] if peer == WHOLE_BOOK else rows[group == peer, j]
+            found[here] = _ranks(rows[row[here], j], among)
     return found
 
 
-def _ranks(rows: Array, among: Array) -> Array:
-    found = np.full(rows.shape, np.nan)
-    for j in range(rows.shape[1]):
-        values = np.sort(among[:, j][~np.isnan(among[:, j])])
-        if len(values):
-            below = np.searchsorted(values, rows[:, j], side="left")
-            upto = np.searchsorted(values, rows[:, j], side="right")
-            found[:, j] = np.where(np.isnan(rows[:, j]), np.nan, 50 * (below + upto) / len(values))
-    return found
+def _ranks(values: Array, among: Array) -> Array:
+    held = np.sort(among[~np.isnan(among)])
+    below, upto = (np.searchsorted(held, values, side=side) for side in ("left", "right"))
+    return np.where(np.isnan(values), np.nan, 50 * (below + upto) / max(len(held), 1))
 
 
 def in_words(spec: FeatureSpec, value: float, usual: float, percentile: float) -> str:

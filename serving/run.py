@@ -2,31 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import starmap
 
+import pyarrow as pa
 from sqlalchemy import Connection
 
 from features.config import Settings
 from features.engine import Engine
 from features.sources import Staged
-from serving.assess import Assessed, assess
+from serving import policy as rules
+from serving.assess import assess, whole
 from serving.before import Before
 from serving.book import ScoredDay
 from serving.bundle import Bundle
 from serving.daily import score_day
-from serving.delivery import Target, enqueue, scored_event
-from serving.holding import hold_out, holding
+from serving.delivery import Target
+from serving.holding import Holding, hold_out, holding, withheld
+from serving.keeping import Keeping
 from serving.policy import Alert, Policy, Scope, look_back
-from serving.store import Store, facts, holdouts, runs, signs
+from serving.stages import Stage, silent
+from serving.store import Store, facts, runs
 from serving.store import alerts as alert_log
-from serving.store.holdouts import Drawn
-from serving.store.outbox import Event
-from serving.store.runs import ModelVersion, NewRun, Written
-from serving.store.scores import Scored
-from serving.store.signs import Sign
+from serving.store.runs import ModelVersion, NewRun
+from serving.store.score_rows import Placed
 
 COLD_START = "cold-start"
 """The model version of scores by the typical weights."""
+
+PART = 2000
+"""Accounts that are assessed and written at once: the memory knob."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,26 @@ class Kept:
     due: int | None = None
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What the store knows from before a run: the last run and the last of the whole book, if there are any.
+
+    `before` has everything but the accounts' scores, which are read for some accounts at a time.
+    """
+
+    before: Before
+    last: runs.Run | None = None
+    book: runs.Run | None = None
+
+    def of(self, db: Connection, account_ids: Sequence[str] | None = None) -> Before:
+        """With the scores of these accounts, or of all."""
+        if self.last is None:
+            return self.before
+        scores = runs.scores_of(db, self.last, account_ids)
+        book = Before(self.book.as_of, scores=runs.scores_of(db, self.book, account_ids)) if self.book else None
+        return replace(self.before, scores=scores, book=book)
+
+
 def score_and_keep(
     settings: Settings,
     engine: Engine,
@@ -57,6 +82,7 @@ def score_and_keep(
     targets: Mapping[str, Target] | None = None,
     is_shadow: bool = False,
     scope: Scope = "book",
+    tell: Stage = silent,
 ) -> Kept:
     """Score the book of a day and keep it with its risk levels, actions, warning signs and alerts, all or nothing.
 
@@ -68,63 +94,93 @@ def score_and_keep(
         ServingError: nobody is to be scored on that day, or the store cannot be written.
     """
     bundle = replace(bundle, tiers=policy.bands)
-    scored = score_day(settings, engine, staged, bundle, day, version=version)
-    before = run_before(store, policy, day)
-    found = assess(policy, bundle, scored, before, business_model=settings.company.business_model, scope=scope)
-    held = hold_out(found, holding(settings, store), day)
-    model = model_of(bundle, version or COLD_START)
+    scored = score_day(settings, engine, staged, bundle, day, version=version, tell=tell)
     run = NewRun(
         as_of=day,
-        model_version=model.version,
+        model_version=version or COLD_START,
         policy_digest=policy.digest,
         scored_at=datetime.now(UTC).replace(tzinfo=None),
         is_shadow=is_shadow,
         is_watch=scope == "watch",
     )
-    written = keep_run(store, held.found, model, run, targets or {}, held.drawn)
-    due = None if found.due is None else len(found.due)
-    return Kept(scored, written.run, written.is_new, held.found.alerts.told, due)
+    return keep_scored(
+        store,
+        policy,
+        bundle,
+        scored,
+        run,
+        business_model=settings.company.business_model,
+        drawing=holding(settings, store),
+        targets=targets or {},
+        tell=tell,
+    )
 
 
-def keep_run(
+def keep_scored(
     store: Store,
-    found: Assessed,
-    model: ModelVersion,
+    policy: Policy,
+    bundle: Bundle,
+    scored: ScoredDay,
     run: NewRun,
+    *,
+    business_model: str,
+    drawing: Holding,
     targets: Mapping[str, Target],
-    drawn: Sequence[Drawn] = (),
-) -> Written:
-    """Write a run and all that follows from it in one transaction; nothing of a run that is there already.
-
-    `drawn` are the accounts that are drawn for or against the holdout in this run.
-    """
+    tell: Stage = silent,
+) -> Kept:
+    """Apply the policy to a scored book and write the run, some accounts at a time, in one transaction."""
+    news: list[Alert] = []
+    held: set[str] = set()
+    due, n = 0, len(scored.book)
     with store.write() as db:
-        latest = runs.latest(db)
-        is_news = not run.is_shadow and (latest is None or latest.as_of <= run.as_of)
-        runs.put_model(db, model)
-        written = runs.write_run(db, run, found.rows)
-        if written.is_new and is_news:
-            alert_log.record(db, found.alerts)
-            holdouts.draw(db, drawn)
-            _keep_signs(db, found, run.as_of)
-            mirrored = [scored_event(row, run) for row in found.rows if found.is_due(row.account_id)]
-            enqueue(db, [*_events(found), *mirrored], targets)
-    return written
+        keeping = Keeping(db, model_of(bundle, run.model_version), run, outline(scored.book), targets)
+        if not keeping.written.is_new:
+            return Kept(scored, keeping.written.run, False, "nobody is told again")
+        earlier, among = before_run(db, policy, run.as_of), whole(scored.book)
+        for start in range(0, n, PART):
+            tell("policy", start, n)
+            part = scored.part(start, PART)
+            past = earlier.of(db, part.book["account_id"].to_pylist())
+            scope: Scope = "watch" if run.is_watch else "book"
+            found = assess(policy, bundle, part, past, business_model=business_model, scope=scope, among=among)
+            drawn = hold_out(found.rows, drawing, run.as_of)
+            tell("store", start, n)
+            keeping.add(replace(found, rows=drawn.rows), drawn.drawn)
+            news += found.news
+            held |= drawn.accounts
+            due += len(found.due or ())
+        tell("store", n, n)
+        news += rules.stale(
+            policy, found.situations, sum(risk or 0.0 for risk in scored.book["value_at_risk"].to_pylist())
+        )
+        alerts = withheld(rules.within_budget(policy, news, earlier.before.alerts, now=run.as_of), held)
+        keeping.end(alerts)
+    return Kept(scored, keeping.written.run, True, alerts.told, due if run.is_watch else None)
+
+
+def outline(book: pa.Table) -> list[Placed]:
+    """What the places of a book's accounts go by."""
+    return list(starmap(Placed, zip(*(book[name].to_pylist() for name in Placed._fields), strict=True)))
 
 
 def run_before(store: Store, policy: Policy, day: datetime) -> Before:
     """What the store knows of the last run before a day, of the alerts of the cool-down, and of facts told by then."""
     with store.read() as db:
-        past = [run for run in runs.list_runs(db) if run.as_of < day]
-        alerts, told = alert_log.past(db, since=day - look_back(policy)), facts.numbers(db, at=day)
-        if not past:
-            return Before(alerts=alerts, facts=told)
-        last = past[-1]
-        model = runs.model(db, last.model_version)
-        names = tuple(spec["name"] for spec in model.about["features"]) if model else ()
-        whole = next((run for run in reversed(past) if not run.is_watch), None)
-        book = Before(whole.as_of, scores=runs.scores_of(db, whole)) if whole and last.is_watch else None
-        return Before(last.as_of, names, runs.scores_of(db, last), alerts, told, book)
+        return before_run(db, policy, day).of(db)
+
+
+def before_run(db: Connection, policy: Policy, day: datetime) -> Earlier:
+    """As `run_before`, with the accounts' scores left for later."""
+    past = [run for run in runs.list_runs(db) if run.as_of < day]
+    alerts, told = alert_log.past(db, since=day - look_back(policy)), facts.numbers(db, at=day)
+    waiting = rules.waiting(alerts)
+    if not past:
+        return Earlier(Before(alerts=alerts, facts=told, waiting=waiting))
+    last = past[-1]
+    model = runs.model(db, last.model_version)
+    names = tuple(spec["name"] for spec in model.about["features"]) if model else ()
+    book = next((run for run in reversed(past) if not run.is_watch), None) if last.is_watch else None
+    return Earlier(Before(last.as_of, names, alerts=alerts, facts=told, waiting=waiting), last, book)
 
 
 def model_of(bundle: Bundle, version: str) -> ModelVersion:
@@ -142,55 +198,4 @@ def model_of(bundle: Bundle, version: str) -> ModelVersion:
             "health_components": list(bundle.health_components),
             "tiers": [asdict(tier) for tier in bundle.tiers],
         },
-    )
-
-
-def _keep_signs(db: Connection, found: Assessed, day: datetime) -> None:
-    """Raise what is new, close what no longer holds; an open sign that still holds keeps its deadline.
-
-    Signs of accounts that a watch run is not about stay as they are until their turn.
-    """
-    now = [sign for sign in _signs(found, day) if found.is_due(sign.account_id)]
-    open_ = {(sign.account_id, sign.rule): sign.id for sign in signs.list_open(db)}
-    holding = {(sign.account_id, sign.rule) for sign in now}
-    signs.raise_all(db, [sign for sign in now if (sign.account_id, sign.rule) not in open_])
-    for what, number in open_.items():
-        if what not in holding and found.is_due(what[0]):
-            signs.close(db, number, at=day, by="run")
-
-
-def _signs(found: Assessed, day: datetime) -> list[Sign]:
-    return [
-        Sign(
-            account_id=sign.account_id,
-            rule=sign.rule,
-            at=day,
-            severity=sign.severity,
-            text=sign.text,
-            response={"play": sign.play, "owner": sign.owner, "due_in_hours": sign.due_in_hours},
-            due_at=day + timedelta(hours=sign.due_in_hours),
-        )
-        for warnings in found.warnings.values()
-        for sign in warnings
-    ]
-
-
-def _events(found: Assessed) -> list[Event]:
-    by_account = {row.account_id: row for row in found.rows}
-    return [_event(alert, by_account.get(alert.account_id or "")) for alert in found.alerts.sent]
-
-
-def _event(alert: Alert, row: Scored | None) -> Event:
-    """What a receiver is told: the alert, the account as it stands, and how it stood before."""
-    told = {name: value for name, value in asdict(alert).items() if name not in ("attributes", "previous_attributes")}
-    return Event(
-        kind=alert.kind,
-        account_id=alert.account_id,
-        body={
-            "alert": told,
-            "object": dict(alert.attributes) if row is None else asdict(row.score),
-            "previous_attributes": dict(alert.previous_attributes),
-        },
-        created_at=alert.at,
-        dedupe_key=f"{alert.key}@{alert.at:%Y-%m-%dT%H:%M}",
     )

@@ -6,6 +6,7 @@ sum of its drivers; the health score is the health components' terms on a scale 
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,21 @@ class Scores:
     shares: dict[str, Array]
     health: Array
     tier: NDArray[np.object_]
+
+    def take(self, order: NDArray[np.integer[Any]]) -> "Scores":
+        """Those of the rows at these places."""
+        return Scores(
+            probability=self.probability[order],
+            interval=self.interval[:, order],
+            log_odds=self.log_odds[order],
+            intercept=self.intercept,
+            drivers=self.drivers[order],
+            terms=self.terms[order],
+            component_scores={name: found[order] for name, found in self.component_scores.items()},
+            shares={name: found[order] for name, found in self.shares.items()},
+            health=self.health[order],
+            tier=self.tier[order],
+        )
 
 
 def score(bundle: Bundle, rows: Array) -> Scores:

@@ -10,23 +10,22 @@ The id is the same on every try: receivers drop an id that they have seen.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from serving.delivery.targets import TYPES, Target, wanting
+from serving.store.bulk import AT_ONCE, insert_rows
 from serving.store.outbox import Delivery, Event
-from serving.store.records import INSERTS, row_of
+from serving.store.records import row_of
 from serving.store.runs import NewRun
-from serving.store.scores import Score, Scored
+from serving.store.scores import Score
 from serving.store.tables import deliveries, outbox
 
 OUTSIDE = {"account_id": "external_id", "previous_health": "previous_score", "value_at_risk": "at_risk_value"}
 """Names under which customer-success systems know what a `Score` holds; the others are the same there."""
-
-CHUNK = 500
-"""Events put into the outbox at once."""
 
 NOT_TOLD = ("intercept", "log_odds")
 """Of a `Score` what means nothing outside."""
@@ -40,36 +39,37 @@ def enqueue(db: Connection, events: Iterable[Event], targets: Mapping[str, Targe
         events: an event that is there already (same dedupe key) is left alone.
         targets: all that are configured.
     """
-    wanted = [(uuid4().hex, event, names) for event in events if (names := wanting(targets, event.kind))]
-    return sum(_put(db, wanted[start : start + CHUNK]) for start in range(0, len(wanted), CHUNK))
+    wanted = ((uuid4().hex, event, names) for event in events if (names := wanting(targets, event.kind)))
+    new = 0
+    while some := list(islice(wanted, AT_ONCE)):
+        new += _put(db, some)
+    return new
 
 
 def _put(db: Connection, wanted: Sequence[tuple[str, Event, list[str]]]) -> int:
     """What `outbox.add` does, for many events in three statements: a run of the whole book has one for each account."""
-    add = INSERTS[db.dialect.name](outbox).on_conflict_do_nothing()
-    db.execute(add, [{"id": key, **row_of(event)} for key, event, _ in wanted])
+    insert_rows(db, outbox, ({"id": key, **row_of(event)} for key, event, _ in wanted), once=True)
     new = set(db.scalars(select(outbox.c.id).where(outbox.c.id.in_([key for key, *_ in wanted]))))
     start = {"status": "pending", "attempts": 0}
-    rows = [
+    rows = (
         {"event_id": key, "target": name, "next_attempt_at": event.created_at, **start}
         for key, event, names in wanted
         for name in names
         if key in new
-    ]
-    if rows:
-        db.execute(insert(deliveries), rows)
+    )
+    insert_rows(db, deliveries, rows)
     return len(new)
 
 
-def scored_event(row: Scored, run: NewRun) -> Event:
+def scored_event(score: Score, run: NewRun) -> Event:
     """One account as a run scored it, for systems that mirror the scores; once per account and run."""
     about = {"as_of": run.as_of, "scored_at": run.scored_at, "model_version": run.model_version}
     return Event(
         kind="scored",
-        account_id=row.account_id,
-        body={"object": asdict(row.score) | about},
+        account_id=score.account_id,
+        body={"object": asdict(score) | about},
         created_at=run.as_of,
-        dedupe_key=f"scored:{row.account_id}@{run.as_of.isoformat()}/{run.model_version}/{run.policy_digest}",
+        dedupe_key=f"scored:{score.account_id}@{run.as_of.isoformat()}/{run.model_version}/{run.policy_digest}",
     )
 
 

@@ -11,10 +11,10 @@ from serving.policy.dry_run import Preview, Row, preview
 from serving.policy.from_book import situations
 from serving.policy.inputs import understood
 from serving.policy.loading import load
-from serving.policy.news import Alert
+from serving.policy.news import Alert, stale
 from serving.policy.responses import Action, actions, window_of
 from serving.policy.risk import Risk, risk_level
-from serving.policy.sending import AlertRun, PastAlert, alerts, look_back
+from serving.policy.sending import AlertRun, PastAlert, alerts, look_back, waiting, within_budget, worth_telling
 from serving.policy.signs import WarningSign, warning_signs
 from serving.policy.situation import Previous, Situation
 
@@ -58,8 +58,12 @@ __all__ = [
     "scope_due",
     "score_is_stale",
     "situations",
+    "stale",
     "top_drivers",
     "understood",
+    "waiting",
     "warning_signs",
     "window_of",
+    "within_budget",
+    "worth_telling",
 ]

@@ -10,15 +10,23 @@ from serving.policy.situation import Situation
 Kind = Literal["hidden_risk", "overstated_risk"]
 
 
-def disagreements(policy: Policy, situations: Sequence[Situation]) -> dict[str, Kind]:
-    """Accounts of a whole book, by id, that are told apart by health and by churn probability.
+def disagreements(
+    policy: Policy, situations: Sequence[Situation], among: Sequence[float] | None = None
+) -> dict[str, Kind]:
+    """Accounts of a book, by id, that are told apart by health and by churn probability.
 
     hidden_risk: of the best tier, and among the riskiest share of the book: fewer than that share have a higher
     probability. overstated_risk: of the worst tier, and among the safest share. Contract and price move the probability
     and not the health, so a healthy account can be leaving.
+
+    Args:
+        policy: whose tiers and shares.
+        situations: the accounts.
+        among: the probabilities of the whole book, rising, where the accounts are but a part of it.
     """
     best, worst = policy.bands[0].name, policy.bands[-1].name
-    known = sorted(s.churn_probability for s in situations if s.churn_probability is not None)
+    own = (s.churn_probability for s in situations if s.churn_probability is not None)
+    known = sorted(own) if among is None else among
     found: dict[str, Kind] = {}
     for situation in situations:
         probability = situation.churn_probability

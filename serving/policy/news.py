@@ -1,6 +1,6 @@
 """What there is to tell about a book at one run, before budget and cool-down: changes, and states that hold on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from serving.policy.signs import WarningSign, amount, owner_for
 from serving.policy.situation import Previous, Situation
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
     """One piece of news with its response.
 
@@ -59,16 +59,14 @@ class News:
 
 
 def news(
-    policy: Policy, situations: Sequence[Situation], warnings: Mapping[str, Sequence[WarningSign]]
+    policy: Policy, situations: Iterable[Situation], warnings: Mapping[str, Sequence[WarningSign]]
 ) -> Iterator[News]:
-    """Everything that could be told about a book, of the kinds that the policy wants."""
+    """Everything that could be told about accounts, of the kinds that the policy wants."""
     wanted = policy.alerts.kinds
     for situation in situations:
         for found in _of_account(policy, situation, warnings.get(situation.account_id, ())):
             if found.alert.kind in wanted:
                 yield found
-    if "stale" in wanted:
-        yield from _stale(policy, situations)
 
 
 def _of_account(policy: Policy, situation: Situation, signs: Sequence[WarningSign]) -> Iterator[News]:
@@ -156,12 +154,13 @@ def _renewal(policy: Policy, situation: Situation) -> Iterator[News]:
     yield News(alert, before is None or before > window.days)
 
 
-def _stale(policy: Policy, situations: Sequence[Situation]) -> Iterator[News]:
-    """One alert a component for the whole book, however many accounts it is stale for."""
-    at_risk = sum(situation.value_at_risk or 0.0 for situation in situations)
-    stale = {f.component: (s, f) for s in situations for f in freshness(policy, s) if f.is_stale}
+def stale(policy: Policy, situations: Iterable[Situation], at_risk: float) -> Iterator[Alert]:
+    """One alert a component whose data is too old for any of the accounts; `at_risk` of the whole book."""
+    if "stale" not in policy.alerts.kinds:
+        return
+    found = {f.component: (s, f) for s in situations for f in freshness(policy, s) if f.is_stale}
     play = policy.plays[policy.alerts.stale_play]
-    for component, (situation, fresh) in stale.items():
+    for component, (situation, fresh) in found.items():
         days, limit = amount(fresh.days), amount(fresh.limit_days)
         about_one = _alert(
             policy,
@@ -173,7 +172,7 @@ def _stale(policy: Policy, situations: Sequence[Situation]) -> Iterator[News]:
             response=(play.id, play.owner, play.due_in_hours),
         )
         about_all = replace(about_one, account_id=None, key=f"stale:{component}", value_at_risk=at_risk)
-        yield News(replace(about_all, attributes={}, previous_attributes={}), True)
+        yield replace(about_all, attributes={}, previous_attributes={})
 
 
 def _alert(

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from serving.policy.document import Policy
-from serving.policy.news import Alert, News, news
+from serving.policy.news import Alert, News, news, stale
 from serving.policy.signs import WarningSign, amount
 from serving.policy.situation import Situation
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PastAlert:
     """An alert of an earlier run, as a store remembers it: sent, or held back (`is_sent` false)."""
 
@@ -61,11 +61,39 @@ def alerts(
         return AlertRun((), (), (), "no account, no alert")
     now = max(situation.as_of for situation in situations)
     earlier = list(past)
+    found = worth_telling(policy, situations, warnings, waiting(earlier), about=about)
+    at_risk = sum(situation.value_at_risk or 0.0 for situation in situations)
+    return within_budget(policy, [*found, *stale(policy, situations, at_risk)], earlier, now=now)
+
+
+def waiting(past: Iterable[PastAlert]) -> frozenset[str]:
+    """Keys of the alerts that were held back when they last came up."""
+    last: dict[str, PastAlert] = {}
+    for one in sorted(past, key=lambda one: (one.at, one.is_sent)):
+        last[one.key] = one
+    return frozenset(key for key, one in last.items() if not one.is_sent)
+
+
+def worth_telling(
+    policy: Policy,
+    situations: Iterable[Situation],
+    warnings: Mapping[str, Sequence[WarningSign]],
+    held_back: Container[str],
+    *,
+    about: Container[str] | None = None,
+) -> list[Alert]:
+    """What is new of these accounts in this run, and what was held back and still holds; one an account and play."""
     found = (_in_turn(one, about) for one in news(policy, situations, warnings))
-    fresh, cooling = _by_cool_down(policy, _worth_telling(found, earlier), earlier, now)
+    chosen = {each.alert.key: each.alert for each in found if each.is_new or each.alert.key in held_back}
+    return _one_a_play(sorted(chosen.values(), key=_order))
+
+
+def within_budget(policy: Policy, found: Iterable[Alert], past: Sequence[PastAlert], *, now: datetime) -> AlertRun:
+    """The alerts of a run out of all that is `worth_telling` of its book."""
+    fresh, cooling = _by_cool_down(policy, sorted(found, key=_order), past, now)
     urgent = [alert for alert in fresh if alert.is_urgent]
     rest = [alert for alert in fresh if not alert.is_urgent]
-    left = max(0, policy.alerts.daily_budget - _used(earlier, now))
+    left = max(0, policy.alerts.daily_budget - _used(past, now))
     sent, held = (*urgent, *rest[:left]), tuple(rest[left:])
     return AlertRun(sent, held, tuple(cooling), _told(policy, sent, held, cooling))
 
@@ -80,16 +108,6 @@ def _in_turn(one: News, about: Container[str] | None) -> News:
     """News of an account that the run is not about is none yet; what was held back before goes on waiting."""
     account_id = one.alert.account_id
     return one if about is None or account_id is None or account_id in about else replace(one, is_new=False)
-
-
-def _worth_telling(found: Iterable[News], past: Iterable[PastAlert]) -> list[Alert]:
-    """What is new in this run, and what was held back and still holds; most urgent first, then most at risk."""
-    last: dict[str, PastAlert] = {}
-    for one in sorted(past, key=lambda one: (one.at, one.is_sent)):
-        last[one.key] = one
-    waiting = {key for key, one in last.items() if not one.is_sent}
-    chosen = {each.alert.key: each.alert for each in found if each.is_new or each.alert.key in waiting}
-    return _one_a_play(sorted(chosen.values(), key=_order))
 
 
 def _order(alert: Alert) -> tuple[bool, float, float, str]:

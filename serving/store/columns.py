@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime
+from json import JSONEncoder
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Double
@@ -67,3 +68,14 @@ def plain(value: Any) -> Any:
         case list() | tuple():
             return [plain(held) for held in value]
     return value
+
+
+def dumped(value: Any) -> str:
+    """A value as the JSON text that the store keeps."""
+    try:
+        return _encode(value)
+    except ValueError:  # a NaN in it; looking for one in every value would cost more than the rest
+        return _encode(plain(value))
+
+
+_encode = JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat).encode

@@ -11,6 +11,7 @@ from retention.effects.holdout import new_seed
 from serving.errors import ServingError
 from serving.store import audit
 from serving.store.audit import Entry
+from serving.store.bulk import insert_rows
 from serving.store.records import columns, first, insert_if_absent, read, row_of
 from serving.store.tables import holdout_seed, holdouts
 
@@ -19,7 +20,7 @@ ONLY = 1
 """The id of the one row of the seed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Drawn:
     """An account's draw: its arm, when it was drawn, and at which share of the holdout. It is never drawn again.
 
@@ -48,7 +49,7 @@ def seed(db: Connection, *, at: datetime) -> str:
 
 def draw(db: Connection, drawn: Iterable[Drawn]) -> int:
     """Keep draws; how many were new. An account that was drawn before keeps its arm, whatever the share is now."""
-    return sum(insert_if_absent(db, holdouts, row_of(one)) for one in drawn)
+    return insert_rows(db, holdouts, map(row_of, drawn), once=True)
 
 
 def all_drawn(db: Connection) -> dict[str, Drawn]:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from json import dumps
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -12,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from serving.errors import ServingError
 from serving.store.address import parse
-from serving.store.columns import plain
+from serving.store.columns import dumped
 from serving.store.failures import failure
 from serving.store.migrate import upgrade
 
@@ -95,7 +93,7 @@ def open_store(url: str, *, wait: float = BUSY_SECONDS) -> Store:
         hide_parameters=True,  # they are customers' data, and errors are logged
         pool_timeout=wait,
         pool_size=POOL,
-        json_serializer=_json,
+        json_serializer=dumped,
     )
     if address.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare)
@@ -121,14 +119,3 @@ def _begin(db: Connection) -> None:
     statement = db.get_execution_options().get("begin", "BEGIN")
     if statement:
         db.exec_driver_sql(statement)
-
-
-def _json(value: Any) -> str:
-    try:
-        return _dumped(value)
-    except ValueError:  # a NaN in it; looking for one in every value would cost more than the rest
-        return _dumped(plain(value))
-
-
-def _dumped(value: Any) -> str:
-    return dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=datetime.isoformat)

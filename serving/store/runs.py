@@ -11,7 +11,7 @@ from serving.errors import ServingError
 from serving.store import outbox, signs
 from serving.store.outbox import Event
 from serving.store.records import columns, first, insert_if_absent, read, row_of
-from serving.store.score_rows import read_scored, write_scores
+from serving.store.score_rows import Placed, placed, ranks, read_scored, write_scores, write_tiers
 from serving.store.scores import Scored
 from serving.store.signs import Sign
 from serving.store.tables import model_versions, run_tiers, runs, score_details, scores
@@ -122,19 +122,30 @@ def write_run(
         events: what other systems shall be told.
         targets: names of the targets to which each event goes.
     """
-    ids = {row.account_id for row in scored}
-    if len(ids) < len(scored):
-        raise ServingError(
-            f"run of {run.as_of:%Y-%m-%d}: {len(scored) - len(ids)} accounts occur twice; score each once"
-        )
-    is_new = insert_if_absent(db, runs, {**row_of(run), "accounts": len(scored)})
-    same = [getattr(runs.c, name) == getattr(run, name) for name in SAME]
-    written = next(read(db, Run, select(*columns(Run, runs)).where(*same)))
-    if is_new:
-        write_scores(db, written.id, scored)
+    book = [placed(row.score) for row in scored]
+    written = begin(db, run, book)
+    if written.is_new:
+        write_scores(db, written.run.id, scored, ranks(book))
         signs.raise_all(db, raised)
         for event in events:
             outbox.add(db, event, targets)
+    return written
+
+
+def begin(db: Connection, run: NewRun, book: Sequence[Placed]) -> Written:
+    """Write a run and its book by tier; the scores follow in the same transaction (`score_rows.write_scores`).
+
+    Raises:
+        ServingError: an account occurs twice.
+    """
+    twice = len(book) - len({one.account_id for one in book})
+    if twice:
+        raise ServingError(f"run of {run.as_of:%Y-%m-%d}: {twice} accounts occur twice; score each once")
+    is_new = insert_if_absent(db, runs, {**row_of(run), "accounts": len(book)})
+    same = [getattr(runs.c, name) == getattr(run, name) for name in SAME]
+    written = next(read(db, Run, select(*columns(Run, runs)).where(*same)))
+    if is_new:
+        write_tiers(db, written.id, book)
     return Written(written, is_new)
 
 
@@ -149,9 +160,9 @@ def before(db: Connection, as_of: datetime) -> dict[str, Scored]:
     return scores_of(db, run) if run else {}
 
 
-def scores_of(db: Connection, run: Run) -> dict[str, Scored]:
-    """The scores of a run by account."""
-    return {row.account_id: row for row in read_scored(db, run.id)}
+def scores_of(db: Connection, run: Run, account_ids: Sequence[str] | None = None) -> dict[str, Scored]:
+    """The scores of a run by account: of these, or of all."""
+    return {row.account_id: row for row in read_scored(db, run.id, account_ids)}
 
 
 def list_runs(db: Connection, *, since: datetime | None = None) -> list[Run]:

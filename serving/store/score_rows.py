@@ -1,37 +1,63 @@
 """Scores on their way into the store, ranked and counted by tier, and out of it again."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import fsum, inf
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
-from serving.store.records import columns, row_of
+from serving.store.bulk import insert_rows
+from serving.store.records import columns, read, row_of
 from serving.store.scores import Score, Scored
 from serving.store.tables import run_tiers, score_details, scores
-
-CHUNK = 1000
-"""Rows sent at once."""
 
 EXPLAINING = ("detail", "change", "features", "baseline")
 
 
-def write_scores(db: Connection, run_id: int, scored: Sequence[Scored]) -> None:
-    """Write a run's scores with their ranks (1 is first), their details, and the book by tier."""
-    flat = [row.score for row in scored]
-    by_risk, by_health = _ranks(flat, _riskiest), _ranks(flat, _unhealthiest)
-    for start in range(0, len(scored), CHUNK):
-        part = scored[start : start + CHUNK]
-        ranked = [
-            {"risk_rank": by_risk[row.account_id], "health_rank": by_health[row.account_id], **row_of(row.score)}
-            for row in part
-        ]
-        db.execute(insert(scores), [{"run_id": run_id, **row} for row in ranked])
-        db.execute(insert(score_details), [{"run_id": run_id, **_details(row)} for row in part])
-    tiers = _by_tier(flat)
-    if tiers:
-        db.execute(insert(run_tiers), [{"run_id": run_id, **row} for row in tiers])
+class Placed(NamedTuple):
+    """What an account's place in its book goes by."""
+
+    account_id: str
+    tier: str | None
+    health_score: float | None
+    yearly_value: float | None
+    value_at_risk: float | None
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Each account's place in its book, 1 first: by value at risk, and by health."""
+
+    by_risk: Mapping[str, int]
+    by_health: Mapping[str, int]
+
+
+def placed(score: Score) -> Placed:
+    """An account's place by its score."""
+    return Placed(*(getattr(score, name) for name in Placed._fields))
+
+
+def ranks(book: Sequence[Placed]) -> Ranks:
+    """The places of a whole book's accounts."""
+    return Ranks(_ranks(book, _riskiest), _ranks(book, _unhealthiest))
+
+
+def write_tiers(db: Connection, run_id: int, book: Iterable[Placed]) -> None:
+    """Write a run's book by tier."""
+    insert_rows(db, run_tiers, [{"run_id": run_id, **row} for row in _by_tier(book)])
+
+
+def write_scores(db: Connection, run_id: int, scored: Sequence[Scored], ranks: Ranks) -> None:
+    """Write scores of a run with their ranks and details: of the whole book, or a part of it."""
+    insert_rows(db, scores, (_flat(run_id, row.score, ranks) for row in scored))
+    insert_rows(db, score_details, ({"run_id": run_id, **_details(row)} for row in scored))
+
+
+def _flat(run_id: int, score: Score, ranks: Ranks) -> dict[str, Any]:
+    places = {"risk_rank": ranks.by_risk[score.account_id], "health_rank": ranks.by_health[score.account_id]}
+    return {"run_id": run_id, **places, **row_of(score)}
 
 
 def read_scored(db: Connection, run_id: int, account_ids: Sequence[str] | None = None) -> Iterator[Scored]:
@@ -46,16 +72,22 @@ def read_scored(db: Connection, run_id: int, account_ids: Sequence[str] | None =
         yield Scored(score=score, **{name: row[name] for name in EXPLAINING})
 
 
-def _ranks(flat: Sequence[Score], key: Any) -> dict[str, int]:
-    return {score.account_id: rank for rank, score in enumerate(sorted(flat, key=key), start=1)}
+def read_scores(db: Connection, run_id: int, account_ids: Sequence[str]) -> Iterator[Score]:
+    """The scores of these accounts in a run, without their details."""
+    query = select(*columns(Score, scores)).where(scores.c.run_id == run_id, scores.c.account_id.in_(account_ids))
+    return read(db, Score, query)
 
 
-def _riskiest(score: Score) -> tuple[float, float, str]:
-    return -_or(score.value_at_risk, -inf), _or(score.health_score, inf), score.account_id
+def _ranks(book: Sequence[Placed], key: Any) -> dict[str, int]:
+    return {one.account_id: rank for rank, one in enumerate(sorted(book, key=key), start=1)}
 
 
-def _unhealthiest(score: Score) -> tuple[float, float, str]:
-    return _or(score.health_score, inf), -_or(score.value_at_risk, -inf), score.account_id
+def _riskiest(one: Placed) -> tuple[float, float, str]:
+    return -_or(one.value_at_risk, -inf), _or(one.health_score, inf), one.account_id
+
+
+def _unhealthiest(one: Placed) -> tuple[float, float, str]:
+    return _or(one.health_score, inf), -_or(one.value_at_risk, -inf), one.account_id
 
 
 def _or(value: float | None, unknown: float) -> float:
@@ -67,16 +99,16 @@ def _details(row: Scored) -> dict[str, Any]:
     return {"account_id": row.account_id, **{name: getattr(row, name) for name in EXPLAINING}}
 
 
-def _by_tier(flat: Sequence[Score]) -> list[dict[str, Any]]:
+def _by_tier(book: Iterable[Placed]) -> list[dict[str, Any]]:
     members = defaultdict(list)
-    for score in flat:
-        members[score.tier].append(score)
+    for one in book:
+        members[one.tier].append(one)
     return [
         {
             "tier": tier,
             "accounts": len(among),
-            "yearly_value": _sum(score.yearly_value for score in among),
-            "value_at_risk": _sum(score.value_at_risk for score in among),
+            "yearly_value": _sum(one.yearly_value for one in among),
+            "value_at_risk": _sum(one.value_at_risk for one in among),
         }
         for tier, among in members.items()
     ]

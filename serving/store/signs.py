@@ -1,13 +1,14 @@
 """Warning signs: what a rule saw on an account, the response it calls for, and until when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, update
 
-from serving.store.records import columns, insert_if_absent, read, row_of
+from serving.store.bulk import AT_ONCE, insert_rows
+from serving.store.records import columns, read, row_of
 from serving.store.tables import signs
 
 
@@ -33,9 +34,9 @@ class Raised(Sign):
     closed_by: str | None
 
 
-def raise_all(db: Connection, raised: Sequence[Sign]) -> int:
+def raise_all(db: Connection, raised: Iterable[Sign]) -> int:
     """Raise warning signs; how many are new (one of the same account, rule and moment is raised once)."""
-    return sum(insert_if_absent(db, signs, row_of(sign)) for sign in raised)
+    return insert_rows(db, signs, map(row_of, raised), once=True)
 
 
 def of_account(db: Connection, account_id: str, *, since: datetime | None = None) -> list[Raised]:
@@ -50,6 +51,12 @@ def list_open(db: Connection) -> list[Raised]:
     return list(read(db, Raised, query))
 
 
+def open_ids(db: Connection) -> dict[tuple[str, str], int]:
+    """The id of each open warning sign by (account, rule)."""
+    query = select(signs.c.account_id, signs.c.rule, signs.c.id).where(signs.c.closed_at.is_(None))
+    return {(account_id, rule): number for account_id, rule, number in db.execute(query)}
+
+
 def last_raised(db: Connection) -> dict[tuple[str, str], datetime]:
     """When each (account, rule) was last raised, for cool-downs."""
     query = select(signs.c.account_id, signs.c.rule, func.max(signs.c.at)).group_by(signs.c.account_id, signs.c.rule)
@@ -60,6 +67,13 @@ def close(db: Connection, sign_id: int, *, at: datetime, by: str) -> bool:
     """Close an open warning sign; False where it is not there or was closed before."""
     open_one = (signs.c.id == sign_id) & signs.c.closed_at.is_(None)
     return db.execute(update(signs).where(open_one).values(closed_at=at, closed_by=by)).rowcount == 1
+
+
+def close_all(db: Connection, sign_ids: Sequence[int], *, at: datetime, by: str) -> None:
+    """Close those of the signs that are open."""
+    for start in range(0, len(sign_ids), AT_ONCE):
+        these = signs.c.id.in_(sign_ids[start : start + AT_ONCE]), signs.c.closed_at.is_(None)
+        db.execute(update(signs).where(*these).values(closed_at=at, closed_by=by))
 
 
 def _every() -> Select[Any]:

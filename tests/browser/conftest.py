@@ -21,13 +21,16 @@ from serving.api import Facts, ModelHolder, create_app, open_context
 from serving.assess import assess
 from serving.before import Before
 from serving.book import ScoredDay, score_book
+from serving.keeping import Keeping
 from serving.pages import routes
 from serving.policy import load as load_policy
-from serving.run import keep_run, model_of
+from serving.policy import within_budget
+from serving.run import model_of
 from serving.score import score
 from serving.store import decisions, keys, open_store, reports
 from serving.store.decisions import Choosing
 from serving.store.runs import NewRun
+from serving.store.score_rows import placed
 
 FIRST, LAST = datetime(2026, 1, 5), datetime(2026, 2, 9)
 WEEK = timedelta(days=7)
@@ -157,11 +160,11 @@ def store(tmp_path_factory, bundle, rows, policy):
     for k in range(6):
         day = FIRST + k * WEEK
         found = scored(learned, policy, rows, day, before, drift=k)
-        keep_run(opened, found, champion, NewRun(as_of=day, model_version="7", policy_digest="p", scored_at=day), {})
+        keep(opened, policy, found, champion, NewRun(as_of=day, model_version="7", policy_digest="p", scored_at=day))
         before = Before(day, tuple(spec.name for spec in learned.features), {r.account_id: r for r in found.rows})
     shadow = scored(learned, policy, rows, LAST, Before(), drift=4)
     new = NewRun(as_of=LAST, model_version="8", policy_digest="p", scored_at=LAST, is_shadow=True)
-    keep_run(opened, shadow, replace(champion, version="8"), new, {})
+    keep(opened, policy, shadow, replace(champion, version="8"), new)
     with opened.write() as db:
         decided = Choosing(
             account_id="A0003", at=LAST, by="somebody", choice="override", play="check_in",
@@ -171,6 +174,13 @@ def store(tmp_path_factory, bundle, rows, policy):
         reports.keep(db, reports.RETENTION, MEASURED.as_json(), as_of=LAST, at=LAST)
     yield opened
     opened.close()
+
+
+def keep(store, policy, found, model, run):
+    with store.write() as db:
+        keeping = Keeping(db, model, run, [placed(row.score) for row in found.rows], {})
+        keeping.add(found)
+        keeping.end(within_budget(policy, found.news, (), now=run.as_of))
 
 
 def scored(bundle, policy, rows, day, before, *, drift):

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
+from retention import house
 from serving.api import Limits, ModelHolder, create_app, open_context
-from serving.assess import assess
-from serving.before import Before
 from serving.book import ScoredDay, score_book, write
+from serving.holding import Holding
 from serving.pages import routes
 from serving.pages.words import MINUS, clipped
-from serving.run import keep_run, model_of
+from serving.run import keep_scored
 from serving.store import accounts, keys, open_store
 from serving.store.runs import NewRun
 
@@ -87,10 +87,11 @@ def thousand(bundle, rows, policy, tmp_path_factory):
         learned, features, baseline=rows[:1000], profile=profile, data_as_of=fresh, model_version="7", scored_at=day
     )
     write(book, folder / "book.parquet")
-    found = assess(policy, learned, ScoredDay(book, features, features), Before(), business_model="saas")
     store, models = open_store(f"sqlite:///{folder / 'store.db'}"), ModelHolder(policy.bands)
     run = NewRun(as_of=day, model_version="7", policy_digest=policy.digest, scored_at=day)
-    keep_run(store, found, model_of(learned, "7"), run, {})
+    nobody = Holding(house.load().programme.model_copy(update={"holdout_share": 0.0}), "00" * 16, {})
+    told = {"business_model": "saas", "drawing": nobody, "targets": {}}
+    keep_scored(store, policy, learned, ScoredDay(book, features, features), run, **told)
     models.put(learned, "7", at=day)
     with store.write() as db:
         _, token = keys.create(db, name="reader", role="read", at=day)

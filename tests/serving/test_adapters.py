@@ -215,7 +215,7 @@ def score(store, targets, count, day=NOW - timedelta(hours=1)):
     run = NewRun(as_of=day, model_version="7", policy_digest="p", scored_at=day)
     rows = [Scored(score=Score(account_id=f"a{i:03d}", health_score=float(i % 100), tier="red")) for i in range(count)]
     with store.write() as db:
-        return enqueue(db, [scored_event(row, run) for row in rows], targets)
+        return enqueue(db, [scored_event(row.score, run) for row in rows], targets)
 
 
 def all_rounds(store, targets, clock, platform):

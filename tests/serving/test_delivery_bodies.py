@@ -13,7 +13,7 @@ from serving.delivery.events import envelope, scored_event
 from serving.delivery.slack import slack_body
 from serving.store.outbox import Delivery
 from serving.store.runs import NewRun
-from serving.store.scores import Score, Scored
+from serving.store.scores import Score
 
 DAY = datetime(2026, 3, 2)
 ALERT = {
@@ -71,9 +71,9 @@ def test_news_about_the_whole_book_has_no_account():
 
 def test_a_scored_account_tells_when_and_by_what():
     run = NewRun(as_of=DAY, model_version="7", policy_digest="p", scored_at=DAY)
-    event = scored_event(Scored(score=ACME), run)
+    event = scored_event(ACME, run)
     assert event.body["object"]["model_version"] == "7"
-    assert event.dedupe_key == scored_event(Scored(score=ACME), run).dedupe_key
+    assert event.dedupe_key == scored_event(ACME, run).dedupe_key
 
 
 def test_a_slack_message_says_who_what_and_who_acts():

@@ -8,13 +8,14 @@ import pytest
 from retention import house
 from serving.assess import Assessed
 from serving.errors import ServingError
-from serving.holding import Holding, hold_out, why_held
+from serving.holding import Holding, hold_out, why_held, withheld
+from serving.keeping import Keeping
 from serving.policy import AlertRun
 from serving.policy.news import Alert
-from serving.run import keep_run
 from serving.store import accounts, holdouts
 from serving.store.audit import recent
 from serving.store.runs import ModelVersion, NewRun
+from serving.store.score_rows import placed
 from serving.store.scores import Score, Scored
 
 DAY = datetime(2026, 1, 5)
@@ -50,52 +51,50 @@ def alert(account):
     )
 
 
-def assessed(*rows):
-    alerts = AlertRun(tuple(alert(one.account_id) for one in rows), (), (), f"alerts sent: {len(rows)}")
-    return Assessed([], {}, list(rows), alerts)
+def held_out(*rows, before=(), rules=ALL, day=DAY):
+    return hold_out(rows, Holding(rules, SEED, {one.account_id: one for one in before}), day)
 
 
-def told(held):
-    return [one.account_id for one in held.found.alerts.sent]
+def told(held, *accounts):
+    """Whom alerts about these accounts still reach, and what is said of that."""
+    alerts = AlertRun(tuple(map(alert, accounts)), (), (), f"alerts sent: {len(accounts)}")
+    left = withheld(alerts, held.accounts)
+    return [one.account_id for one in left.sent], left.told
 
 
 def test_a_held_out_account_keeps_its_plays_marked_with_the_reason_and_nobody_is_alerted():
-    held = hold_out(assessed(row("a"), row("b")), Holding(ALL, SEED, {}), DAY)
+    held = held_out(row("a"), row("b"))
     assert [(one.account_id, one.arm, one.share) for one in held.drawn] == [
         ("a", "holdout", 0.999999),
         ("b", "holdout", 0.999999),
     ]
-    for found in held.found.rows:
+    for found in held.rows:
         assert [action["held_out"] for action in found.detail["actions"]] == [True]
         assert "drawn on 2026-01-05 to be left alone" in why_held(found)
-    assert told(held) == []
-    assert held.found.alerts.told == "alerts sent: 2; 2 of them withheld: their accounts are held out"
+    assert told(held, "a", "b") == ([], "alerts sent: 2; 2 of them withheld: their accounts are held out")
 
 
 def test_accounts_of_low_risk_are_no_candidates_and_alerts_about_nobody_stay():
-    held = hold_out(assessed(row("a", "low"), row("b", None)), Holding(ALL, SEED, {}), DAY)
+    held = held_out(row("a", "low"), row("b", None))
     assert held.drawn == ()
-    assert told(held) == ["a", "b"]
-    about_all = replace(assessed(row("a")), alerts=AlertRun((replace(alert("a"), account_id=None),), (), (), ""))
-    assert told(hold_out(about_all, Holding(ALL, SEED, {}), DAY)) == [None]
+    assert told(held, "a", "b") == (["a", "b"], "alerts sent: 2")
+    assert told(held_out(row("a")), None)[0] == [None]
 
 
 def test_a_later_change_of_the_share_redraws_nobody():
-    first = hold_out(assessed(row("a"), row("b")), Holding(ALL, SEED, {}), DAY).drawn
-    before = {one.account_id: one for one in first}
-    later = hold_out(assessed(row("a"), row("b"), row("c")), Holding(NONE, SEED, before), DAY + WEEK)
+    first = held_out(row("a"), row("b")).drawn
+    later = held_out(row("a"), row("b"), row("c"), before=first, rules=NONE, day=DAY + WEEK)
     assert [(one.account_id, one.arm) for one in later.drawn] == [("c", "treated")]
-    assert told(later) == ["c"]
+    assert told(later, "a", "b", "c")[0] == ["c"]
 
 
 def test_a_red_strategic_account_is_neither_drawn_nor_held_back_while_it_is_one():
     strategic = row("a", strategic=1.0)
-    held = hold_out(assessed(strategic, row("b", tier="yellow", strategic=1.0)), Holding(ALL, SEED, {}), DAY)
+    held = held_out(strategic, row("b", tier="yellow", strategic=1.0))
     assert [one.account_id for one in held.drawn] == ["b"]
-    drawn = hold_out(assessed(row("a")), Holding(ALL, SEED, {}), DAY).drawn
-    later = hold_out(assessed(strategic), Holding(ALL, SEED, {"a": drawn[0]}), DAY + WEEK)
-    assert told(later) == ["a"]
-    assert why_held(later.found.rows[0]) is None
+    later = held_out(strategic, before=held_out(row("a")).drawn, day=DAY + WEEK)
+    assert told(later, "a")[0] == ["a"]
+    assert why_held(later.rows[0]) is None
 
 
 def test_the_seed_is_made_once_and_draws_stay(store):
@@ -123,18 +122,24 @@ def test_a_release_needs_a_held_out_account_and_a_reason_and_is_in_the_audit_log
         found = holdouts.get(db, "a")
         assert [entry.action for entry in recent(db)] == ["release"]
     assert (found.arm, found.is_held, found.released_by) == ("holdout", False, "me")
-    held = hold_out(assessed(row("a")), Holding(ALL, SEED, {"a": found}), DAY + 2 * WEEK)
-    assert (told(held), held.drawn) == (["a"], ())
+    held = held_out(row("a"), before=[found], day=DAY + 2 * WEEK)
+    assert (told(held, "a")[0], held.drawn) == (["a"], ())
+
+
+def keep(store, held, model, run):
+    with store.write() as db:
+        keeping = Keeping(db, model, run, [placed(one.score) for one in held.rows], {})
+        keeping.add(Assessed([], {}, held.rows, []), held.drawn)
 
 
 def test_draws_are_kept_with_their_run_and_not_with_a_shadow(store):
-    held = hold_out(assessed(row("a")), Holding(ALL, SEED, {}), DAY)
+    held = held_out(row("a"))
     model = ModelVersion(version="1", digest="d", about={"features": []})
     run = NewRun(as_of=DAY, model_version="1", policy_digest="p", scored_at=DAY, is_shadow=True)
-    keep_run(store, held.found, model, run, {}, held.drawn)
+    keep(store, held, model, run)
     with store.read() as db:
         assert holdouts.all_drawn(db) == {}
-    keep_run(store, held.found, model, replace(run, is_shadow=False), {}, held.drawn)
+    keep(store, held, model, replace(run, is_shadow=False))
     with store.read() as db:
         assert list(holdouts.all_drawn(db)) == ["a"]
         kept = accounts.account(db, "a")

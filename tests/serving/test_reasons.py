@@ -65,7 +65,8 @@ def test_percentiles_are_those_of_counting():
     rows = rng.integers(0, 6, (90, 2)).astype(float)
     rows[::7, 1] = np.nan
     peers = np.repeat(["a", "b", "c"], [40, 45, 5])
-    found = peer_percentiles(rows, peers)
+    row, feature = (places.ravel() for places in np.indices(rows.shape))
+    found = peer_percentiles(rows, peers, row, feature).reshape(rows.shape)
     for i, j in np.ndindex(rows.shape):
         among = rows[:, j] if peers[i] == "c" else rows[peers == peers[i], j]
         among = among[~np.isnan(among)]

@@ -7,12 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from retention import house
 from serving.assess import assess
 from serving.before import Before
 from serving.book import ScoredDay, score_book
+from serving.holding import Holding
 from serving.policy import disagreements, load
 from serving.policy.document import Disagreement
-from serving.run import keep_run, model_of, run_before
+from serving.run import keep_scored
 from serving.store import accounts, open_store, runs, signs
 from serving.store.runs import NewRun
 from serving.store.tables import alerts as alert_table
@@ -21,6 +23,7 @@ from serving.store.tables import signs as sign_table
 FIRST = datetime(2026, 1, 5)
 WEEK = timedelta(days=7)
 N = 60
+NOBODY = Holding(house.load().programme.model_copy(update={"holdout_share": 0.0}), "00" * 16, {})
 
 
 def scored_day(bundle, rows, day):
@@ -62,9 +65,8 @@ def kept(bundle, rows, tmp_path):
     def keep(week, given=rows[:N], version="1", is_shadow=False):
         day = FIRST + week * WEEK
         scored = scored_day(ready, given, day)
-        found = assess(policy, ready, scored, run_before(store, policy, day), business_model="saas")
         run = NewRun(as_of=day, model_version=version, policy_digest=policy.digest, scored_at=day, is_shadow=is_shadow)
-        return keep_run(store, found, model_of(ready, version), run, {})
+        return keep_scored(store, policy, ready, scored, run, business_model="saas", drawing=NOBODY, targets={})
 
     keep.store = store
     yield keep

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from retention import house
 from serving.assess import assess
 from serving.book import ScoredDay, score_book
 from serving.delivery import Target
+from serving.holding import Holding
 from serving.policy import load, scope_due
-from serving.run import keep_run, model_of, run_before
+from serving.run import keep_scored, run_before
 from serving.store import accounts, open_store, runs, signs
 from serving.store.runs import NewRun
 from serving.store.tables import alerts as alert_table
@@ -23,6 +25,7 @@ MONDAY = datetime(2026, 1, 5)
 DAY = timedelta(days=1)
 TARGET = Target(name="crm", events=("account.scored",))
 CALM, LOW, DIRE = "calm", "low", "dire"
+NOBODY = Holding(house.load().programme.model_copy(update={"holdout_share": 0.0}), "00" * 16, {})
 
 
 @pytest.fixture
@@ -48,7 +51,8 @@ def team(bundle, rows, tmp_path):
             scored_at=MONDAY + day * DAY,
             is_watch=scope == "watch",
         )
-        return keep_run(store, found, model_of(ready, "1"), run, {"crm": TARGET}), found
+        told = {"business_model": "b2b", "drawing": NOBODY, "targets": {"crm": TARGET}}
+        return keep_scored(store, keep.policy, ready, scored, run, **told), found
 
     keep.store, keep.policy = store, POLICY
     yield keep

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from retention.blocks import Report
     from serving.policy import Scope
     from serving.run import Kept
+    from serving.stages import Stage
 
 OLD_DAYS = 7
 """A book whose newest data is older than this is pointed out."""
@@ -46,12 +47,11 @@ def compare_models(settings: Settings) -> dict[str, Any]:
         return run(settings, engine, tell)
 
 
-def book_of(settings: Settings, as_of: datetime | None, model: str | None) -> Any:
+def book_of(settings: Settings, as_of: datetime | None, model: str | None, tell: "Stage") -> Any:
     """The scored book of a day (see `serving.book.score_book`); None for the newest day in the data."""
     from serving.batch import book
 
-    with progress() as tell:
-        found = book(settings, as_of, model, tell).book
+    found = book(settings, as_of, model, tell).book
     if found["model_version"].null_count:
         err.print("No model is registered yet: health comes from the typical weights, without churn probabilities.")
     return found
@@ -76,10 +76,15 @@ def kept_report(settings: Settings, day: datetime) -> "Report":
 
 
 def kept_runs(
-    settings: Settings, days: list[datetime], model: str | None, *, shadow: bool = False, scope: "Scope" = "book"
+    settings: Settings,
+    days: list[datetime],
+    model: str | None,
+    tell: "Stage",
+    *,
+    shadow: bool = False,
+    scope: "Scope" = "book",
 ) -> "list[Kept]":
     """Books of some days, scored and kept in the store."""
     from serving.batch import keep
 
-    with progress() as tell:
-        return keep(settings, days, model, tell, shadow=shadow, scope=scope)
+    return keep(settings, days, model, tell, shadow=shadow, scope=scope)

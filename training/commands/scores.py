@@ -1,6 +1,7 @@
 """Scores and what follows from them: score, explain, policy check, demo."""
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from training.commands.shared import (
     Model,
     Newest,
     Port,
+    clocked,
     err,
     now,
     out,
@@ -59,13 +61,16 @@ def score(
         said = f"Nothing is due on {as_of:%Y-%m-%d}."
         show(as_json, {"as_of": as_of, "run": None, "due": 0}, lambda: said)
         return
-    kept = kept_runs(settings, [as_of], model, shadow=shadow, scope=scope)[0] if keep else None
-    book = kept.scored.book if kept else book_of(settings, as_of, model)
+    with clocked() as clock:
+        kept = kept_runs(settings, [as_of], model, clock, shadow=shadow, scope=scope)[0] if keep else None
+        book = kept.scored.book if kept else book_of(settings, as_of, model, clock)
+        if output:
+            clock("writing", 0, 1)
+            write(book, output)
     warn_if_old(book)
-    if output:
-        write(book, output)
     counted = Counter(str(tier) for tier in book["tier"].to_pylist())
-    told = {"as_of": as_of, "accounts": len(book), "tiers": counted, "out": output}
+    took = {stage: asdict(one) for stage, one in clock.took.items()}
+    told = {"as_of": as_of, "accounts": len(book), "tiers": counted, "out": output, "stages": took}
     if kept:
         told |= {"run": kept.run.id, "is_new": kept.is_new, "due": kept.due, "alerts": kept.alerts}
 
@@ -75,6 +80,7 @@ def score(
             out.print(f"{len(book):,} accounts written to {output}")
         if kept:
             out.print(_said(kept))
+        out.print("Time: " + ", ".join(f"{stage} {one.seconds:.1f} s" for stage, one in clock.took.items()) + ".")
 
     show(as_json, told, tell)
 
@@ -106,7 +112,8 @@ def explain(
     from training.report import pictures, tables
 
     settings = load(config)
-    book = book_of(settings, as_of, model)
+    with progress() as tell:
+        book = book_of(settings, as_of, model, tell)
     row = pictures.row_of(book, account)
     show(as_json, row, lambda: tables.waterfall(row))
     if output:
@@ -122,8 +129,6 @@ def check_policy(
     as_json: Json = False,
 ) -> None:
     """How many accounts each rule would catch on the newest scores, before it goes live."""
-    from dataclasses import asdict
-
     from serving.batch import preview
     from training.report import tables
 
@@ -152,7 +157,8 @@ def demo(
 
     if compared["promote"]:
         tracking.promote(settings, compared["challenger"], reasons=compared["reasons"], forced_because=None)
-    book = kept_runs(settings, weeks_until(last), told["model_version"])[-1].scored.book
+    with progress() as tell:
+        book = kept_runs(settings, weeks_until(last), told["model_version"], tell)[-1].scored.book
     measured = kept_report(settings, last)
 
     def tell_all() -> None:

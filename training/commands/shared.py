@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from serving.stages import Clock
+
 if TYPE_CHECKING:
     from subprocess import Popen
 
@@ -39,12 +41,21 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def tell(what: str, done: int, whole: int) -> None:
             if what not in tasks:
-                for task in tasks.values():
-                    bar.update(task, visible=False)
                 tasks[what] = bar.add_task(what, total=whole)
+            for name, task in tasks.items():
+                bar.update(task, visible=name == what)
             bar.update(tasks[what], completed=done, total=whole)
 
         yield tell
+
+
+@contextmanager
+def clocked() -> Iterator[Clock]:
+    """Progress that also counts how long each stage takes."""
+    with progress() as tell:
+        clock = Clock(tell)
+        yield clock
+        clock.stop()
 
 
 def show(as_json: bool, told: Any, tables: Callable[[], Any]) -> None:

@@ -23,6 +23,7 @@ BAR = 12
 def tiers_of_book(book: pa.Table) -> RenderableType:
     """Accounts, churn probability and money of each tier, and of all."""
     rows = table("tier", "accounts>", "share>", "mean churn probability>", "yearly value>", "value at risk>")
+    book = book.select(["tier", "churn_probability", "yearly_value", "value_at_risk"])
     names = [t.name for t in TIERS] + sorted(set(book["tier"].to_pylist()) - {t.name for t in TIERS}, key=str)
     for name in names:
         members = book.filter(pc.is_null(book["tier"]) if name is None else pc.equal(book["tier"], name))
