@@ -29,9 +29,16 @@ BUNDLE = "KEEPWELL_BUNDLE"
 class PlainBooster:
     """The model as LightGBM's own Python package has it, in place of `serving.booster.Booster`."""
 
+    text = ""
+    """Nothing, so that no tables are made of it."""
+
     def __init__(self, text: str) -> None:
-        self.text, self._model = text, lgb.Booster(model_str=text)
+        self._model = lgb.Booster(model_str=text)
         self.features = self._model.num_feature()
+
+    def read(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The rows as they are."""
+        return rows
 
     def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """SHAP values of each row, the base last."""
