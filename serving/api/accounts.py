@@ -69,13 +69,13 @@ def one_account(asked: Asked) -> Reply:
             request_id=asked.request_id,
             model=stored_model(asked.context, run, model),
             account=result_of(scored, setting_of(asked.context, run, model), "stored"),
-            now=_now(asked.context, stored, scored.account_id),
+            now=score_now(asked.context, stored, scored.account_id),
             decision=decision_out(decision) if decision else None,
         )
     )
 
 
-def _now(context: Context, stored: Stored, account_id: str) -> Result | None:
+def score_now(context: Context, stored: Stored, account_id: str) -> Result | None:
     """The account's score with the events posted since; None where there are none, or they cannot be counted."""
     if stored.since is None or not stored.since.new:
         return None

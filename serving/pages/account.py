@@ -7,8 +7,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from serving.api.accounts import score_now
 from serving.api.answers import Fault
 from serving.api.origin import age_of
+from serving.api.planning import Stored, with_news
 from serving.api.problems import Problem
 from serving.pages import explained, facts, whatif
 from serving.pages.book import ranges
@@ -34,9 +36,10 @@ FLASHES = {
 
 @dataclass(frozen=True)
 class Found:
-    """What the store knows of an account."""
+    """What the store knows of an account; `stored` with the events that were posted since."""
 
     scored: Scored
+    stored: Stored
     run: Run
     model: ModelVersion | None
     past: Sequence[accounts.Past]
@@ -68,6 +71,7 @@ def find(visit: Visit, account_id: str) -> Found:
         names = tuple(spec.name for spec in explained.specs_of(model))
         return Found(
             scored=scored,
+            stored=with_news(visit.context, db, Stored(run, model, {account_id: scored})),
             run=run,
             model=model,
             past=accounts.history(db, account_id, since=since),
@@ -90,6 +94,7 @@ def shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fau
         "account.html",
         status,
         s=scored.score,
+        now=score_now(visit.context, found.stored, scored.account_id),
         detail=told(scored.detail),
         change=_change(scored),
         run=found.run,

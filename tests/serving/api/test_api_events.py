@@ -1,5 +1,7 @@
 """Events that are posted ahead of the tables: what is kept of them, and the next score of their accounts."""
 
+import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,9 +12,15 @@ from features.early import PASSED
 from features.engine import open_engine
 from features.sources import stage
 from serving import posted
+from serving.api import create_app
 from serving.daily import score_day
+from serving.pages.routes import routes
 from serving.run import score_and_keep
 from serving.store import audit, runs, usage_events
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
 
 DAY = datetime(2026, 3, 2)
 NOW = datetime(2026, 3, 2, 15)
@@ -122,6 +130,19 @@ def test_the_accounts_answer_has_its_score_of_now_beside_the_stored_one(served):
     answer, now = served.ask("GET", "/v1/accounts/A").json(), score_of(served, "A")
     assert (answer["account"]["source"], answer["now"]["source"]) == ("stored", "live")
     assert answer["now"]["health_score"] == now["health_score"]
+
+
+def test_the_accounts_page_tells_the_score_of_now(served):
+    post(served, used("A"))
+    now = score_of(served, "A")
+    app = create_app(lambda: nullcontext(served.context), pages=routes())
+    with TestClient(app) as client:
+        page = client.get("/accounts/A", headers={"Authorization": f"Bearer {served.tokens['read']}"})
+        other = client.get("/accounts/B", headers={"Authorization": f"Bearer {served.tokens['read']}"})
+    assert f'data-now="{now["health_score"]}"' in page.text
+    assert "1 event posted since; with it," in page.text
+    assert other.status_code == 200
+    assert "posted since" not in other.text
 
 
 def test_other_accounts_keep_their_stored_scores(served):
