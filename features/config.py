@@ -47,6 +47,7 @@ class Mapping(Section):
 
     path: str | None = None
     query: str | None = None
+    table: str | None = None
     database: str | None = None
     timezone: str | None = None
     attributes: tuple[str, ...] = ()
@@ -63,8 +64,10 @@ class Mapping(Section):
     def _one_place(self) -> "Mapping":
         if self.database and not self.query:
             raise ValueError("`database` needs a `query` that selects the rows")
-        if bool(self.path) == bool(self.query):
-            raise ValueError("give either `path` (files) or `query` (SQL over files, or over `database`)")
+        if sum(map(bool, (self.path, self.query, self.table))) != 1:
+            raise ValueError(
+                "give one of `path` (files), `query` (SQL over files, or over `database`) and, on Spark, `table`"
+            )
         return self
 
 
@@ -127,7 +130,7 @@ class Store(Section):
 
     `url` is that of SQLAlchemy: `postgresql://user@host/name`, or `sqlite:///path`. `keep_days` is how long `keepwell
     prune` leaves everything as it is. `keep_rows`: whether `keepwell score --store` keeps each account's own rows, from
-    which the service scores accounts anew when events of them are posted.
+    which the service scores accounts anew when events of them are posted; with `engine = "duckdb"` alone.
     """
 
     url: str | None = None
@@ -175,6 +178,18 @@ class Settings(Section):
                 raise ValueError(f"[sources.{name}] is not a source; the sources are {', '.join(SOURCES)}")
         if not {"usage", "subscriptions"} & set(self.sources):
             raise ValueError("map at least one of [sources.usage] and [sources.subscriptions]")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_reads_its_sources(self) -> "Settings":
+        for name, mapping in self.sources.items():
+            if self.engine == "duckdb" and mapping.table:
+                raise ValueError(f'[sources.{name}] table is one of Spark\'s catalogue: it needs engine = "spark"')
+            if self.engine == "spark" and mapping.database:
+                raise ValueError(
+                    f"[sources.{name}] database is read on DuckDB alone; give Spark the database as a catalogue "
+                    "(JDBCTableCatalog) in [spark.settings], and its table as `table`"
+                )
         return self
 
     @model_validator(mode="after")

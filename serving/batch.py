@@ -66,8 +66,10 @@ def ready(settings: Settings, model: str | None, tell: Stage) -> Iterator[Ready]
     with open_engine(settings.home_dir) as engine:
         tell("reading the sources", 0, 1)
         staged = stage(settings, engine)
-        with opened_store(settings) as store:
-            early = posted.count(store, engine, staged)
+        early = None
+        if settings.engine == "duckdb":
+            with opened_store(settings) as store:
+                early = posted.count(store, engine, staged)
         tell("model", 0, 1)
         version = registry.resolve(settings, model)
         bundle = cold_start(settings, engine, staged) if version is None else registry.fetch(settings, version)
@@ -127,7 +129,7 @@ def _keep_rows(now: Ready, day: datetime, store: Store, tell: Stage) -> None:
         newest = runs.latest(db)
     if newest is None or newest.as_of != day:
         return
-    if now.settings.store.keep_rows:
+    if now.settings.store.keep_rows and now.settings.engine == "duckdb":
         tell("keeping the accounts' rows", 0, 1)
         posted.keep_rows(store, now.engine, now.staged, day, now.posted)
     else:

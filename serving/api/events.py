@@ -17,8 +17,8 @@ from serving.store.usage_events import NewEvent
 
 MOST_EVENTS = 500
 NO_ROWS = (
-    "no run keeps its accounts' own rows: run `keepwell score --store` with `[store] keep_rows = true`, which it is "
-    "where nothing else is said"
+    "the last run kept no rows of its accounts: run `keepwell score --store` with `[store] keep_rows = true` and "
+    '`engine = "duckdb"`, as they are where nothing else is said'
 )
 
 
