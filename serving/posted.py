@@ -3,15 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features import blocks, early
 from features.engine import Engine
 from features.scans import LONGEST
 from features.sources import Staged
+from features.sources.mapping import KNOWN_AT
 from serving.store import Store, own_rows, usage_events
-from serving.store.usage_events import NewEvent
+from serving.store.usage_events import CHUNK, NewEvent
 
 
 @dataclass(frozen=True)
@@ -22,19 +25,17 @@ class Posted:
 
     def seen_at(self, day: datetime) -> tuple[list[int], list[int]]:
         """Ids of the events that a run as of a day counts, and of those whose rows in the tables it counts instead."""
-        counts, passed = [], []
-        for row in self.judged.to_pylist():
-            if row["at"] < day and row["known_at"] <= day:
-                if row["fault"] is None:
-                    counts.append(row["id"])
-                elif row["fault"] == early.PASSED:
-                    passed.append(row["id"])
-        return counts, passed
+        seen = self.judged.filter((pc.field("at") < day) & (pc.field(KNOWN_AT) <= day))
+        return _ids(seen, pc.field("fault").is_null()), _ids(seen, pc.field("fault") == early.PASSED)
 
     def forgone(self, day: datetime) -> list[int]:
         """Ids of the events that no feature of a snapshot from a day on sees."""
-        first = day - timedelta(days=LONGEST)
-        return [row["id"] for row in self.judged.to_pylist() if row["at"] < first]
+        return _ids(self.judged, pc.field("at") < day - timedelta(days=LONGEST))
+
+
+def _ids(judged: pa.Table, condition: pc.Expression) -> list[int]:
+    ids: list[int] = judged.filter(condition)["id"].to_pylist()
+    return ids
 
 
 def given(events: Iterable[NewEvent]) -> pa.Table:
@@ -45,11 +46,13 @@ def given(events: Iterable[NewEvent]) -> pa.Table:
 
 def count(store: Store, engine: Engine, staged: Staged) -> Posted | None:
     """Add the posted events that count to the staged usage; None where there are none."""
-    with store.read() as db:
-        events = usage_events.all_events(db)
-    if not events or "usage" not in staged.sources:
+    if "usage" not in staged.sources:
         return None
-    return Posted(early.merge(engine, staged, given(events), now=staged.now))
+    with store.read() as db:
+        left, parts = usage_events.all_events(db), []
+        while some := list(islice(left, CHUNK)):
+            parts.append(given(some))
+    return Posted(early.merge(engine, staged, pa.concat_tables(parts), now=staged.now)) if parts else None
 
 
 def settle(store: Store, posted: Posted, day: datetime) -> None:

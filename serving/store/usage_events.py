@@ -1,6 +1,6 @@
 """Usage events that were posted before the company's tables deliver them; kept until the tables have passed them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from serving.store.records import columns, insert_if_absent, read, row_of
 from serving.store.tables import usage_events
 
 CHUNK = 1000
-"""Ids in one statement, at most."""
+"""Ids in one statement, or events fetched at once, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,10 @@ def of(db: Connection, account_ids: Sequence[str]) -> list[PostedEvent]:
     return list(read(db, PostedEvent, query.order_by(usage_events.c.id)))
 
 
-def all_events(db: Connection) -> list[PostedEvent]:
-    """The events of all accounts, in the order in which they were kept."""
-    return list(read(db, PostedEvent, select(*columns(PostedEvent, usage_events)).order_by(usage_events.c.id)))
+def all_events(db: Connection) -> Iterator[PostedEvent]:
+    """The events of all accounts, in the order in which they were kept, a few at a time in memory."""
+    query = select(*columns(PostedEvent, usage_events)).order_by(usage_events.c.id)
+    return read(db, PostedEvent, query.execution_options(yield_per=CHUNK))
 
 
 def counted(db: Connection, ids: Iterable[int], *, as_of: datetime) -> None:

@@ -174,7 +174,7 @@ def test_each_event_is_told_what_became_of_it(served):
     ]
     assert answer.json()["tables_until"] == "2026-02-27T09:00:00Z"
     with served.context.store.read() as db:
-        assert len(usage_events.all_events(db)) == 1
+        assert len(list(usage_events.all_events(db))) == 1
         entry = audit.recent(db, limit=1)[0]
     assert (entry.action, entry.detail) == ("post events", {"accepted": 1, "duplicate": 1, "refused": 4})
 
@@ -283,5 +283,5 @@ def test_without_a_model_the_stored_score_says_what_it_leaves_out(house, serving
 def test_what_cannot_be_is_refused_whole(served, event, key, status):
     assert post(served, used("B"), event, key=key).status_code == status
     with served.context.store.read() as db:
-        assert usage_events.all_events(db) == []
+        assert list(usage_events.all_events(db)) == []
         assert runs.latest(db).as_of == DAY
