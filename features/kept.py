@@ -7,20 +7,23 @@ for the same name: a run that was interrupted goes on where it was, and two at o
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from features.catalogue import Catalogue, Vocabulary
 from features.engine import Engine
 from features.errors import SourceError
-from features.replacing import replacing
+from features.replacing import drop_others, replacing
 from features.sources import Staged
-from features.table import compute
-from features.tallies import fingerprints
+from features.stretches import Stretches
+from features.table import compute, schema
+from features.tallies import Tally, fingerprint, fingerprints, tallies
 
 ABOUT = "about.json"
 
@@ -32,6 +35,12 @@ class Kept:
     folder: Path
     files: dict[datetime, Path]
     computed: tuple[datetime, ...]
+    schema: pa.Schema
+
+    def parts(self) -> Iterator[pa.Table]:
+        """The table one snapshot at a time, in order, as `features.table.build` gives it."""
+        for _, file in sorted(self.files.items()):
+            yield pq.ParquetFile(file).read().cast(self.schema)
 
 
 def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell: Callable[[int, int], None]) -> Kept:
@@ -47,19 +56,21 @@ def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell:
     folder = home / "features" / _digest(catalogue)
     counted = engine.rows("SELECT snapshot_at, COUNT(*) FROM spine GROUP BY snapshot_at ORDER BY snapshot_at")
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
-    seen = fingerprints(engine, staged, rows)
+    tallied = tallies(engine, staged)
+    seen = fingerprints(engine, staged, tallied, rows)
     files = {day: folder / f"snapshot_at={day:%Y-%m-%d}" / f"{print_}.parquet" for day, print_ in seen.items()}
     missing = [day for day, file in files.items() if not file.exists()]
     _tell_about(folder, catalogue)
     if missing:
         listed = ", ".join(engine.moment(day) for day in missing)
         engine.create("missing_spine", f"SELECT * FROM spine WHERE snapshot_at IN ({listed})")
-        for part in compute(engine, staged, catalogue, "missing_spine"):
+        stretches = _stretches(engine, staged, home / "features" / "stretches", tallied.get("usage", []), missing[0])
+        for part in compute(engine, staged, catalogue, "missing_spine", stretches=stretches):
             for day in part.days:
                 engine.save(f"SELECT * FROM ({part.sql}) WHERE snapshot_at = {engine.moment(day)}", files[day])
-                _drop_older(files[day])
+                drop_others(files[day])
             tell(part.done, sum(rows[day] for day in missing))
-    return Kept(folder, files, tuple(missing))
+    return Kept(folder, files, tuple(missing), schema(catalogue))
 
 
 def vocabulary(home: Path) -> Vocabulary | None:
@@ -73,6 +84,21 @@ def vocabulary(home: Path) -> Vocabulary | None:
         raise SourceError(f"{kept[-1]} is not what Keepwell wrote there ({error}); remove {kept[-1].parent}") from error
 
 
+def _stretches(engine: Engine, staged: Staged, folder: Path, usage: list[Tally], day: datetime) -> Stretches | None:
+    """Usage added up by stretches, kept by what they were added up from; numbered as those that are there already."""
+    if "usage" not in staged.sources or staged.versioned("usage"):
+        return None
+    has_sessions = staged.has("usage", "session_id")
+    folder = folder / hashlib.sha256(repr((has_sessions, duckdb.__version__)).encode()).hexdigest()[:8]
+    there = sorted(folder.glob("*/*.parquet"))
+    start = datetime.fromisoformat(there[0].parent.name) if there else day
+
+    def file(begin: datetime, end: datetime) -> Path:
+        return folder / f"{begin:%Y-%m-%d}" / f"{fingerprint(usage, begin, end)}.parquet"
+
+    return Stretches(engine, start, has_sessions, file)
+
+
 def _digest(catalogue: Catalogue) -> str:
     """Names a catalogue: its SQL, its words, and the engine whose hashes the fingerprints are made of."""
     told = {"features": [asdict(f) for f in (*catalogue.steps, *catalogue.features)], "engine": duckdb.__version__}
@@ -83,9 +109,3 @@ def _tell_about(folder: Path, catalogue: Catalogue) -> None:
     told = {"vocabulary": asdict(catalogue.vocabulary), "features": catalogue.as_rows()}
     with replacing(folder / ABOUT) as partial:
         partial.write_text(json.dumps(told, indent=1), encoding="utf-8")
-
-
-def _drop_older(file: Path) -> None:
-    for other in file.parent.glob("*.parquet"):
-        if other != file:
-            other.unlink(missing_ok=True)

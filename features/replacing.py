@@ -16,3 +16,10 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def drop_others(file: Path) -> None:
+    """Remove the Parquet files beside this one, which has taken their place."""
+    for other in file.parent.glob("*.parquet"):
+        if other != file:
+            other.unlink(missing_ok=True)

@@ -132,7 +132,7 @@ def _keep_population(settings: Settings, engine: Engine, staged: Staged) -> int:
         2 * settings.churn.horizon_days if settings.churn.kind == "inactivity" else None
     )
     if within:
-        engine.create("lately", _active(within))
+        engine.create("lately", _active(engine, within))
         query += " SEMI JOIN lately l ON l.account_id = d.account_id AND l.snapshot_at = d.snapshot_at"
     engine.create("spine", query)
     return _count(engine, "spine")
@@ -156,12 +156,22 @@ def _often(staged: Staged, least: int) -> str:
                GROUP BY d.account_id, d.snapshot_at HAVING {units} >= {least}"""
 
 
-def _active(days: int) -> str:
+def _active(engine: Engine, days: int) -> str:
     """Accounts with a usage row aged at most `days` days, per snapshot."""
+    dates = [row[0] for row in engine.rows("SELECT DISTINCT snapshot_at FROM candidates ORDER BY snapshot_at")]
+    looked = [
+        (t, (t - timedelta(days=back)).date()) for t in dates if isinstance(t, datetime) for back in range(1, days + 1)
+    ]
+    at, day = pa.array([t for t, _ in looked], pa.timestamp("us")), pa.array([d for _, d in looked], pa.date32())
+    engine.register("looked_back", pa.table({"snapshot_at": at, "day": day}))
+    within = "TRUE"
+    if looked:
+        first, last = min(day for _, day in looked), max(t for t, _ in looked)
+        within = (
+            f"r.at >= {engine.moment(datetime(first.year, first.month, first.day))} AND r.at < {engine.moment(last)}"
+        )
     return f"""SELECT DISTINCT r.account_id, d.snapshot_at
-               FROM (SELECT snapshot_at, CAST(snapshot_at - to_days(CAST(back AS INTEGER)) AS DATE) AS day
-                     FROM (SELECT DISTINCT snapshot_at FROM candidates), range(1, {days + 1}) ages(back)) d
-               JOIN usage r ON CAST(r.at AS DATE) = d.day WHERE {KNOWN}"""
+               FROM looked_back d JOIN usage r ON CAST(r.at AS DATE) = d.day WHERE {within} AND {KNOWN}"""
 
 
 def _require_renewals(staged: Staged) -> None:

@@ -5,10 +5,14 @@ Stretches are counted from the first snapshot. One that lies whole stretches awa
 versions can be added up beforehand: they are known when they happen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from features.dialect import quoted
 from features.engine import Engine
+from features.replacing import drop_others
 
 DAYS = 28
 TABLE = "usage_stretches"
@@ -17,12 +21,16 @@ COLUMNS = "events BIGINT, visits BIGINT, value_cents BIGINT, newest INTEGER, old
 
 @dataclass
 class Stretches:
-    """The stretches of one engine's usage rows, numbered from `start`; `kept` are those that its table holds."""
+    """The stretches of one engine's usage rows, numbered from `start`.
+
+    `file` names the Parquet file that keeps the stretch [begin, end) from one run to the next, where any does.
+    """
 
     engine: Engine
     start: datetime
     has_sessions: bool
-    kept: set[int] = field(default_factory=set)
+    file: Callable[[datetime, datetime], Path] | None = None
+    held: set[int] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.engine.run(f"CREATE OR REPLACE TABLE {TABLE} (stretch INTEGER, account_id VARCHAR, {COLUMNS})")
@@ -34,7 +42,7 @@ class Stretches:
         """
         first = day - timedelta(days=days)
         inside = range(-((self.start - first).days // DAYS), (day - self.start).days // DAYS)
-        self._keep(inside)
+        self._hold(inside)
         moved = [f"SELECT {n} AS stretch, {_moved((day - self._begin(n + 1)).days)}" for n in inside]
         parts = [
             f"""SELECT s.* EXCLUDE (stretch), o.days, o.days_on, o.weeks_on
@@ -51,11 +59,18 @@ class Stretches:
                    newest + days AS newest, oldest + days AS oldest, ({weeks}) * weeks_on AS week_bits
             FROM ({" UNION ALL ".join(parts)})"""
 
-    def _keep(self, wanted: range) -> None:
-        for number in (n for n in wanted if n not in self.kept):
-            rows = self._added_up(self._begin(number), self._begin(number + 1))
-            self.engine.run(f"INSERT INTO {TABLE} SELECT {number}, * FROM ({rows})")
-            self.kept.add(number)
+    def _hold(self, wanted: range) -> None:
+        for number in (n for n in wanted if n not in self.held):
+            begin, end = self._begin(number), self._begin(number + 1)
+            rows = self._added_up(begin, end)
+            if self.file:
+                file = self.file(begin, end)
+                if not file.exists():
+                    self.engine.save(rows, file)
+                    drop_others(file)
+                rows = f"SELECT * FROM read_parquet('{quoted(str(file))}')"
+            self.engine.append(TABLE, f"SELECT {number}, * FROM ({rows})")
+            self.held.add(number)
 
     def _added_up(self, begin: datetime, end: datetime) -> str:
         """Usage in [begin, end), at most 28 days, one row an account; ages and bits are counted back from the end."""

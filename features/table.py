@@ -28,7 +28,7 @@ def build(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "sp
     happened at or became known after a row's snapshot is in it. The spine is left as it is.
     """
     parts = [part for _, part in build_parts(engine, staged, catalogue, spine)]
-    return pa.concat_tables(parts) if parts else _schema(catalogue).empty_table()
+    return pa.concat_tables(parts) if parts else schema(catalogue).empty_table()
 
 
 def build_parts(
@@ -36,12 +36,12 @@ def build_parts(
 ) -> Iterator[tuple[int, pa.Table]]:
     """As `build`, one group of snapshots at a time: (rows done so far, table of the group)."""
     for part in compute(engine, staged, catalogue, spine):
-        yield part.done, engine.query(part.sql).cast(_schema(catalogue))
+        yield part.done, engine.query(part.sql).cast(schema(catalogue))
 
 
 def write(engine: Engine, staged: Staged, catalogue: Catalogue, path: Path, tell: Callable[[int], None]) -> None:
     """As `build`, into one Parquet file, a group of snapshots at a time; the file appears whole or not at all."""
-    with replacing(path) as partial, pq.ParquetWriter(partial, _schema(catalogue), compression="zstd") as file:
+    with replacing(path) as partial, pq.ParquetWriter(partial, schema(catalogue), compression="zstd") as file:
         for done, part in build_parts(engine, staged, catalogue):
             file.write_table(part)
             tell(done)
@@ -57,16 +57,23 @@ class Part:
 
 
 def compute(
-    engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "spine", most: int | None = None
+    engine: Engine,
+    staged: Staged,
+    catalogue: Catalogue,
+    spine: str = "spine",
+    *,
+    most: int | None = None,
+    stretches: Stretches | None = None,
 ) -> Iterator[Part]:
     """Compute the features of a spine, one group of snapshots at a time; a part's SQL holds until the next one.
 
-    `most` is how many rows a group of several snapshots may have, `ROWS_AT_ONCE` where it is not given.
+    `most` is how many rows a group of several snapshots may have, `ROWS_AT_ONCE` where it is not given. `stretches` are
+    those of the usage, where they are kept; else they are made where several groups share them.
     """
     counted = engine.rows(f"SELECT snapshot_at, COUNT(*) FROM {spine} GROUP BY snapshot_at ORDER BY snapshot_at")
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
     groups, done = list(_groups(rows, ROWS_AT_ONCE if most is None else most)), 0
-    stretches = _stretches(engine, staged, groups)
+    stretches = stretches or _stretches(engine, staged, groups)
     for days in groups:
         done += sum(rows[day] for day in days)
         within = f"snapshot_at BETWEEN {engine.moment(days[0])} AND {engine.moment(days[-1])}"
@@ -137,6 +144,7 @@ def _filled(feature: Feature) -> str:
     return column if feature.empty is None else f"COALESCE({column}, CAST({feature.empty} AS DOUBLE))"
 
 
-def _schema(catalogue: Catalogue) -> pa.Schema:
+def schema(catalogue: Catalogue) -> pa.Schema:
+    """The columns of a feature table: account_id, snapshot_at, then one DOUBLE a feature."""
     keys = [pa.field("account_id", pa.string()), pa.field("snapshot_at", pa.timestamp("us"))]
     return pa.schema([*keys, *(pa.field(name, pa.float64()) for name in catalogue.names)])

@@ -30,7 +30,8 @@ def tally(engine: Engine, staged: Staged, source: str) -> list[Tally]:
         columns += staged.attributes
     hashed = engine.key_hash([*(f'r."{column}"' for column in columns), "r.known_at", "r.superseded_at"])
     visible = f'GREATEST(COALESCE(r."{contract.at}", r.known_at), r.known_at)'
-    by_day = f"""SELECT DATE_TRUNC('day', {visible}) AS day, COUNT(*) AS n, SUM({hashed} // 65536) AS total
+    total = f"CAST(SUM({hashed} // 65536) AS DECIMAL(38,0))"
+    by_day = f"""SELECT DATE_TRUNC('day', {visible}) AS day, COUNT(*) AS n, {total} AS total
                  FROM "{source}" r GROUP BY 1"""
     if staged.sources[source].in_place:
         by_day = asked(engine, source, by_day)
@@ -38,9 +39,21 @@ def tally(engine: Engine, staged: Staged, source: str) -> list[Tally]:
     return [(day, int(str(n)), int(str(total))) for day, n, total in rows if isinstance(day, datetime)]
 
 
-def fingerprints(engine: Engine, staged: Staged, days: Iterable[datetime], spine: str = "spine") -> dict[datetime, str]:
+def tallies(engine: Engine, staged: Staged) -> dict[str, list[Tally]]:
+    """The tallies of every source that features read."""
+    return {source: tally(engine, staged, source) for source in READ if source in staged.sources}
+
+
+def fingerprint(tallied: list[Tally], begin: datetime, end: datetime) -> str:
+    """Of one source's rows that became visible on the days in [begin, end)."""
+    first, last = (bisect_left(tallied, at, key=lambda one: one[0]) for at in (begin, end))
+    return hashlib.sha256(repr(tallied[first:last]).encode()).hexdigest()[:20]
+
+
+def fingerprints(
+    engine: Engine, staged: Staged, tallied: dict[str, list[Tally]], days: Iterable[datetime], spine: str = "spine"
+) -> dict[datetime, str]:
     """By snapshot what its features are computed from: rows that it sees, and the accounts it is about."""
-    tallies = {source: tally(engine, staged, source) for source in READ if source in staged.sources}
     accounts = engine.rows(
         f"SELECT snapshot_at, COUNT(*), CAST(SUM({engine.key_hash(['account_id'])} // 65536) AS VARCHAR) "
         f"FROM {spine} GROUP BY snapshot_at"
@@ -48,12 +61,10 @@ def fingerprints(engine: Engine, staged: Staged, days: Iterable[datetime], spine
     about = {day: (n, total) for day, n, total in accounts}
     found = {}
     for day in days:
-        hashed = hashlib.sha256(repr(about.get(day)).encode())
-        for source, tallied in tallies.items():
-            since = datetime.min
-            if source == "usage" and not staged.versioned("usage"):
-                since = day - timedelta(days=LONGEST)
-            first, last = (bisect_left(tallied, at, key=lambda one: one[0]) for at in (since, day))
-            hashed.update(repr((source, tallied[first:last])).encode())
-        found[day] = hashed.hexdigest()[:20]
+        parts = [repr(about.get(day))]
+        for source, of_source in tallied.items():
+            yearly = source == "usage" and not staged.versioned("usage")
+            since = day - timedelta(days=LONGEST) if yearly else datetime.min
+            parts.append(source + fingerprint(of_source, since, day))
+        found[day] = hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
     return found

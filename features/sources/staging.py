@@ -41,6 +41,7 @@ def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) ->
             f'with engine = "{engine.name}"'
         )
     now = now or datetime.now(UTC).replace(tzinfo=None)
+    engine.remembered = {}
     engine.create(QUARANTINE, _nothing(dict.fromkeys(("source", "reason", "row"), TEXT)))
     staged: dict[str, StagedSource] = {}
     for name in ("accounts", "subscriptions", "usage"):
