@@ -82,17 +82,23 @@ def assess(
     warnings = {s.account_id: rules.warning_signs(policy, s) for s in found}
     due = None if scope == "book" else _due(policy, found, warnings)
     moved = what_moved(bundle, scored, before, _stale(policy, found))
-    inputs = matrix(bundle, scored.features), matrix(bundle, scored.baseline)
+    names = [spec.name for spec in bundle.features]
     disagree = rules.disagreements(policy, found, book.probabilities)
     rows = [
         _in_book(
-            completed(policy, row, situation, warnings[situation.account_id], change, features, baseline),
+            completed(
+                policy,
+                row,
+                situation,
+                warnings[situation.account_id],
+                change,
+                [situation.features.get(name) for name in names],
+                [situation.baseline.get(name) for name in names],
+            ),
             disagree.get(row.account_id),
             due,
         )
-        for row, situation, change, features, baseline in zip(
-            rows_of(scored.book, before.scores), found, moved, *map(_listed, inputs), strict=True
-        )
+        for row, situation, change in zip(rows_of(scored.book, before.scores), found, moved, strict=True)
     ]
     news = rules.worth_telling(policy, found, warnings, before.waiting, about=due)
     return Assessed(found, warnings, rows, news, due)
@@ -212,7 +218,3 @@ def _in_book(row: Scored, disagrees: str | None, due: frozenset[str] | None) -> 
     if disagrees is not None:
         row = replace(row, score=replace(row.score, disagrees=disagrees))
     return row if due is None else replace(row, detail={**row.detail, DUE: row.account_id in due})
-
-
-def _listed(values: Array) -> list[list[float | None]]:
-    return [[None if np.isnan(x) else x for x in row] for row in values.tolist()]

@@ -134,15 +134,16 @@ def write(book: pa.Table, path: Path) -> None:
         pq.write_table(book, partial)
 
 
-def matrix(bundle: Bundle, features: pa.Table) -> Array:
-    """The bundle's features out of a table, in the bundle's order; a column that is not there is unknown."""
+def matrix(bundle: Bundle, features: pa.Table, into: Array | None = None) -> Array:
+    """The bundle's features out of a table, in the bundle's order; a column that is not there is unknown.
+
+    Written `into` an array of (rows, features) where one is given.
+    """
     have = set(features.column_names)
-    return np.column_stack(
-        [
-            features[spec.name].to_numpy().astype(np.float64) if spec.name in have else np.full(len(features), np.nan)
-            for spec in bundle.features
-        ]
-    )
+    values = np.empty((len(features), len(bundle.features))) if into is None else into
+    for j, spec in enumerate(bundle.features):
+        values[:, j] = features[spec.name].to_numpy() if spec.name in have else np.nan
+    return values
 
 
 def _components(

@@ -116,25 +116,24 @@ def _baseline(
     for done, past in table.build_parts(engine, staged, catalogue, "baseline_spine"):
         if not (past["account_id"].to_numpy() == accounts[at:done]).all():
             raise ServingError("baseline rows do not line up with the book; this is a bug, please report it")
-        values[at:done] = _only_when_there(matrix(bundle, past), past)
+        _only_when_there(matrix(bundle, past, into=values[at:done]), past)
         at = done
         tell("features", 1 + done // n, DATES)
-    return _nanmedian(values.reshape(len(BASELINE_DAYS), n, -1))
+    return medians(values.reshape(len(BASELINE_DAYS), n, -1))
 
 
-def _only_when_there(values: Array, past: pa.Table) -> Array:
-    """Unknown instead of zero for dates before the account began."""
+def _only_when_there(values: Array, past: pa.Table) -> None:
+    """Make unknown what is zero for dates before the account began."""
     if "account_age_days" in past.column_names:
         values[np.isnan(past["account_age_days"].to_numpy())] = np.nan
-    return values
 
 
-def _nanmedian(values: Array) -> Array:
-    """Medians of what is known of (times, n, features), NaN where nothing is; numpy's own needs three times the memory.
+def medians(values: Array) -> Array:
+    """Medians of what is known of (times, n, features), NaN where nothing is; they take the place of the first values.
 
-    A block of rows at a time.
+    numpy's own function needs three times the memory.
     """
-    found = np.empty(values.shape[1:])
+    found: Array = values[0]
     for start in range(0, values.shape[1], BLOCK):
         here = slice(start, start + BLOCK)
         block = np.sort(values[:, here], axis=0)  # NaN comes last

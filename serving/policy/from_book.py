@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from serving.plain import plain_rows
 from serving.policy.document import Policy
 from serving.policy.situation import Previous, Situation
 from serving.reasons import Reason
@@ -44,7 +45,7 @@ def situations(
     """
     values, usual = _by_account(features), _by_account(baseline)
     dated = [name for name in book.column_names if name.endswith(DATED)]
-    rows = book.select([*READ, *dated]).to_pylist()
+    rows = list(plain_rows(book.select([*READ, *dated])))
     tiers = tiers_of([row["health_score"] for row in rows], policy.bands).tolist()
     worth = [row["yearly_value"] for row in rows] if book_values is None else book_values
     ranked = sorted(value for value in worth if value is not None)
@@ -74,16 +75,16 @@ def situations(
     ]
 
 
-def _by_account(table: pa.Table) -> dict[str, dict[str, Any]]:
+def _by_account(table: pa.Table) -> dict[str, dict[str, float | None]]:
     """Values by account; NaN becomes None, as every unknown value."""
-    return {
-        row["account_id"]: {
-            name: None if value is None or value != value else float(value)
-            for name, value in row.items()
-            if name not in KEYS
-        }
-        for row in table.to_pylist()
-    }
+    names = [name for name in table.column_names if name not in KEYS]
+    if not names:
+        return {account: {} for account in table["account_id"].to_pylist()}
+    values = np.column_stack([table[name].to_numpy().astype(np.float64) for name in names])
+    known = values.astype(object)
+    known[np.isnan(values)] = None
+    rows = (dict(zip(names, row, strict=True)) for row in known.tolist())
+    return dict(zip(table["account_id"].to_pylist(), rows, strict=True))
 
 
 def _told(policy: Policy, given: Mapping[str, float | None]) -> dict[str, float | None]:

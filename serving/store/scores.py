@@ -1,12 +1,13 @@
 """One account's score in one run, and how a scored book becomes such rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from serving.plain import plain_rows
 from serving.store.columns import finite
 
 PARTS = ("score", "weight", "points", "log_odds", "coverage", "data_as_of")
@@ -91,12 +92,7 @@ def rows_of(book: pa.Table, previous: Mapping[str, Scored] | None = None) -> lis
         previous: the run before (`runs.before`), for `previous_health`, `previous_tier` and `changed_at`.
     """
     components = [name.removesuffix("_coverage") for name in book.column_names if name.endswith("_coverage")]
-    return [_scored(row, components, (previous or {}).get(row["account_id"])) for row in _rows(book)]
-
-
-def _rows(book: pa.Table) -> Iterator[dict[str, Any]]:
-    for batch in book.to_batches(max_chunksize=1000):
-        yield from batch.to_pylist()
+    return [_scored(row, components, (previous or {}).get(row["account_id"])) for row in plain_rows(book)]
 
 
 def _scored(row: dict[str, Any], components: list[str], previous: Scored | None) -> Scored:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from sqlalchemy import select
 
 from retention import house
 from serving.assess import assess
@@ -16,8 +17,11 @@ from serving.policy import disagreements, load
 from serving.policy.document import Disagreement
 from serving.run import keep_scored
 from serving.store import accounts, open_store, runs, signs
+from serving.store.metadata import metadata
 from serving.store.runs import NewRun
 from serving.store.tables import alerts as alert_table
+from serving.store.tables import run_tiers, score_details, scores
+from serving.store.tables import runs as runs_table
 from serving.store.tables import signs as sign_table
 
 FIRST = datetime(2026, 1, 5)
@@ -159,3 +163,23 @@ def test_a_shadow_run_is_kept_and_not_shown_and_tells_nobody(kept):
     with kept.store.read() as db:
         assert runs.latest(db).model_version == "1"
     assert count(kept.store, alert_table) == told
+
+
+def test_a_book_written_in_parts_is_the_book_written_at_once(kept, rows, monkeypatch):
+    changed = rows[N // 2 : N // 2 + N]
+    kept(0)
+    kept(1, changed)
+    with kept.store.write() as db:
+        whole = everything(db)
+        for table in reversed(metadata.sorted_tables):
+            db.execute(table.delete())
+    monkeypatch.setattr("serving.run.PART", 7)
+    kept(0)
+    kept(1, changed)
+    with kept.store.read() as db:
+        assert everything(db) == whole
+
+
+def everything(db):
+    names = (runs_table, run_tiers, scores, score_details, sign_table, alert_table)
+    return [sorted(map(repr, db.execute(select(*(c for c in t.c if c.name not in ("id", "run_id")))))) for t in names]
