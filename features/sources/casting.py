@@ -10,7 +10,7 @@ DECIMALS = {AMOUNT: (18, 3), SCORE: (9, 3)}
 FLOATS = ("DOUBLE", "FLOAT")
 
 _DAY = "[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}"
-_CLOCK = "[ T][0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?"
+_CLOCK = "[ T]([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?"
 _DATE = f"^{_DAY}$"
 _NAIVE = f"^{_DAY}{_CLOCK}$"
 _OFFSET = f"^{_DAY}{_CLOCK}(Z| UTC|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)$"
@@ -19,58 +19,60 @@ _WRITTEN_WHOLE = "^-?[0-9]+[.]0$"
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """A canonical value and what stands for it in the raw row when it is missing.
+    """A canonical value and what stands for it in the raw row when it is missing, in two steps.
 
-    `value` is the SQL of the staged value. `given` is the SQL of the raw text, NULL where the raw row says
-    nothing (NULL, an empty text, NaN). `may_fail` tells that `given` without `value` is possible.
+    `clean` is the SQL of the raw value where it says something, else NULL (for NULL, an empty text, NaN). Over a
+    column that holds it, `value` is the SQL of the staged value and `given` that of the raw text. `may_fail` tells
+    that `given` without `value` is possible.
     """
 
+    clean: str
     value: str
     given: str
     may_fail: bool
 
 
 def cast(
-    column: str, raw_type: str, wanted: str, zone: str, words: Dialect, *, tidy: bool = False, written: bool = False
+    raw: str, raw_type: str, column: str, wanted: str, zone: str, words: Dialect, *, tidy: bool, written: bool
 ) -> Cast:
-    """SQL that reads a raw column as the type a contract wants.
+    """SQL that reads a raw value as the type a contract wants.
 
     Args:
-        column: the raw value, a quoted name.
+        raw: the raw value.
         raw_type: its SQL type.
+        column: the name, quoted, of the column that will hold `clean`.
         wanted: a type of `features.contracts`.
         zone: the time zone of times that carry none; dates are midnight as they are, in any zone.
         words: of the engine that runs the SQL.
-        tidy: the column is text without outer blanks or empty values, known from a look at all of it.
-        written: the column is an id as a CSV wrote it, where a column of numbers with gaps became floats.
+        tidy: the value is text without outer blanks or empty values, known from a look at all of it.
+        written: the value is an id as a CSV wrote it, where a column of numbers with gaps became floats.
     """
-    text = f"NULLIF({words.trimmed(f'CAST({column} AS STRING)')}, '')"
-    if wanted == TEXT and tidy:
-        return Cast(value=column, given=column, may_fail=False)
-    if wanted == TEXT and written:
-        is_whole = f"{text} LIKE '%.0' AND {words.matches(text, _WRITTEN_WHOLE)}"
-        value = f"CASE WHEN {is_whole} THEN LEFT({text}, LENGTH({text}) - 2) ELSE {text} END"
-        return Cast(value=value, given=text, may_fail=False)
+    is_float = raw_type in FLOATS
+    if is_float:
+        clean, given = f"NULLIF({raw}, CAST('nan' AS {raw_type}))", words.float_text(column)
+    elif raw_type == "VARCHAR" or wanted == TEXT:
+        clean, given = raw if tidy else f"NULLIF({words.trimmed(f'CAST({raw} AS STRING)')}, '')", column
+    else:
+        clean, given = raw, f"CAST({column} AS STRING)"
     if wanted == TEXT:
-        return Cast(value=_text(column, raw_type, text, words), given=text, may_fail=False)
-    if raw_type == "VARCHAR":
-        column = text
-    elif raw_type in FLOATS:
-        column = f"NULLIF({column}, CAST('nan' AS {raw_type}))"
-        text = words.float_text(column)
-    if wanted == TIME:
-        safe = raw_type == "DATE" or raw_type.startswith("TIMESTAMP")
-        return Cast(value=_time(column, raw_type, zone, words), given=text, may_fail=not safe)
-    return Cast(value=_number(column, raw_type, wanted, words), given=text, may_fail=True)
+        value = _written(column, words) if written else _float(column, words) if is_float else column
+    elif wanted == TIME:
+        value = _time(column, raw_type, zone, words)
+    else:
+        value = _number(column, raw_type, wanted, words)
+    safe = wanted == TEXT or (wanted == TIME and raw_type.startswith(("DATE", "TIMESTAMP")))
+    return Cast(clean=clean, value=value, given=given, may_fail=not safe)
 
 
-def _text(column: str, raw_type: str, text: str, words: Dialect) -> str:
-    """Trimmed text, nothing for an empty one; 12.0 in a column of floats is '12', as it was before."""
-    if raw_type not in FLOATS:
-        return text
-    given = f"NULLIF({column}, CAST('nan' AS {raw_type}))"
-    whole = f"{given} = ROUND({given}) AND ABS({given}) < 9e18"
-    return f"CASE WHEN {whole} THEN CAST(TRY_CAST({column} AS BIGINT) AS STRING) ELSE {words.float_text(given)} END"
+def _written(column: str, words: Dialect) -> str:
+    is_whole = f"{column} LIKE '%.0' AND {words.matches(column, _WRITTEN_WHOLE)}"
+    return f"CASE WHEN {is_whole} THEN LEFT({column}, LENGTH({column}) - 2) ELSE {column} END"
+
+
+def _float(column: str, words: Dialect) -> str:
+    """12.0 in a column of floats is the text '12', as it was before it had gaps."""
+    is_whole = f"{column} = ROUND({column}) AND ABS({column}) < 9e18"
+    return f"CASE WHEN {is_whole} THEN CAST(CAST({column} AS BIGINT) AS STRING) ELSE {words.float_text(column)} END"
 
 
 def _number(column: str, raw_type: str, wanted: str, words: Dialect) -> str:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import CRITICAL, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ def open_session(settings: Settings) -> Iterator["SparkSession"]:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
+    getLogger("SQLQueryContextLogger").setLevel(CRITICAL)  # it prints every error that is raised, too
     running = SparkSession.getActiveSession()
     try:
         session = running.newSession() if running else _start(settings)
