@@ -126,6 +126,32 @@ def test_who_sends_no_whole_head_is_closed(patient, wire, part):
     assert is_closed(wire)
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        pytest.param(GET % b"" + b"X-A: ", b"a", id="a header without end"),
+        pytest.param(GET % b"", b"X-A: b\r\n", id="headers without end"),
+        pytest.param(b"GET /", b"a", id="an address without end"),
+        pytest.param(CHUNKED + b"1;", b"a", id="a chunk's head without end"),
+        pytest.param(CHUNKED + b"0\r\n", b"X-A: b\r\n", id="headers after the last chunk without end"),
+    ],
+)
+def test_a_head_without_end_is_refused_before_it_is_held(wire, first, more):
+    wire.sendall(first)
+    with pytest.raises(ConnectionError):
+        for _ in range(1000):
+            wire.sendall(more * (100_000 // len(more)))
+
+
+def test_a_large_head_and_a_larger_body_are_read(wire):
+    wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nX-A: %s\r\nContent-Length: 1000000\r\n\r\n" % (b"a" * 60_000))
+    wire.sendall(b"b" * 1_000_000)
+    answer(wire)
+
+
 def test_nobody_has_to_tell_the_server_to_look():
     with Server(Hasty).running() as server, connected(server) as wire:
         assert is_closed(wire)
