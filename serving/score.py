@@ -64,7 +64,7 @@ def score(bundle: Bundle, rows: Array) -> Scores:
     contributions = explain.contributions(bundle.booster, rows)[:, :-1]
     drivers = contributions * _slopes(bundle)
     margins = by_component(bundle, contributions)
-    terms = by_component(bundle, drivers)
+    terms = bundle.calibration.terms(margins)
     log_odds = bundle.calibration.intercept + drivers.sum(axis=1)
     place = {c: i for i, c in enumerate(bundle.components)}
     found = {c: component_score(terms[:, place[c]], bundle.scales[c]) for c in bundle.health_components}
