@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 
 import duckdb
 import pyarrow as pa
@@ -22,10 +23,14 @@ from features.errors import SourceError
 from features.replacing import drop_others, replacing
 from features.sources import Staged
 from features.stretches import Stretches
-from features.table import compute, schema
+from features.table import ROWS_AT_ONCE, build_parts, compute, schema
 from features.tallies import Tally, fingerprint, fingerprints, tallies
 
 ABOUT = "about.json"
+ROWS_A_FILE = 1_000
+"""Fewer rows a snapshot are not worth a file."""
+CATALOGUES = 3
+"""Tables of so many catalogues are kept, those that were used last."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,32 @@ def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell:
         engine.create("missing_spine", f"SELECT * FROM spine WHERE snapshot_at IN ({listed})")
         stretches = _stretches(engine, staged, home / "features" / "stretches", tallied.get("usage", []), missing[0])
         for part in compute(engine, staged, catalogue, "missing_spine", stretches=stretches):
+            rows_of = part.sql
+            if len(part.days) > 1:
+                engine.create("kept_part", part.sql)
+                rows_of = 'SELECT * FROM "kept_part"'
             for day in part.days:
-                engine.save(f"SELECT * FROM ({part.sql}) WHERE snapshot_at = {engine.moment(day)}", files[day])
+                engine.save(f"SELECT * FROM ({rows_of}) WHERE snapshot_at = {engine.moment(day)}", files[day])
                 drop_others(files[day])
             tell(part.done, sum(rows[day] for day in missing))
     return Kept(folder, files, tuple(missing), schema(catalogue))
+
+
+def parts(
+    engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell: Callable[[int, int], None]
+) -> Iterator[pa.Table]:
+    """The spine's features as `features.table.build` gives them, some snapshots at a time; a large table is kept.
+
+    A small one is computed sooner than it is looked up, and one with few accounts a date, as before renewals, would
+    be many small files.
+    """
+    [(rows, dates)] = engine.rows("SELECT COUNT(*), COUNT(DISTINCT snapshot_at) FROM spine")
+    if engine.name == "duckdb" and int(str(rows)) > max(ROWS_AT_ONCE, ROWS_A_FILE * int(str(dates))):
+        yield from keep(engine, staged, catalogue, home, tell).parts()
+        return
+    for done, part in build_parts(engine, staged, catalogue):
+        yield part
+        tell(done, int(str(rows)))
 
 
 def vocabulary(home: Path) -> Vocabulary | None:
@@ -106,6 +132,10 @@ def _digest(catalogue: Catalogue) -> str:
 
 
 def _tell_about(folder: Path, catalogue: Catalogue) -> None:
+    """Write what the folder is of, which makes it the one used last, and remove those not used for long."""
     told = {"vocabulary": asdict(catalogue.vocabulary), "features": catalogue.as_rows()}
     with replacing(folder / ABOUT) as partial:
         partial.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    used = sorted(folder.parent.glob(f"*/{ABOUT}"), key=lambda path: path.stat().st_mtime)
+    for old in used[:-CATALOGUES]:
+        rmtree(old.parent, ignore_errors=True)

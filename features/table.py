@@ -1,6 +1,6 @@
 """The feature table: the catalogue over the spine, compiled to one scan a source and computed date by date."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ from features.stretches import Stretches
 
 ROWS_AT_ONCE = 60_000
 """Snapshots are computed in groups of at most this many rows: the memory knob. A larger one is computed alone."""
+ROWS_AT_ONCE_ON_SPARK = 500_000
+"""There a group has the price of some twenty jobs."""
 
 
 def build(engine: Engine, staged: Staged, catalogue: Catalogue, spine: str = "spine") -> pa.Table:
@@ -39,12 +41,11 @@ def build_parts(
         yield part.done, engine.query(part.sql).cast(schema(catalogue))
 
 
-def write(engine: Engine, staged: Staged, catalogue: Catalogue, path: Path, tell: Callable[[int], None]) -> None:
-    """As `build`, into one Parquet file, a group of snapshots at a time; the file appears whole or not at all."""
-    with replacing(path) as partial, pq.ParquetWriter(partial, schema(catalogue), compression="zstd") as file:
-        for done, part in build_parts(engine, staged, catalogue):
+def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
+    """Write the parts of a feature table into one Parquet file, one after the other; it appears whole or not at all."""
+    with replacing(path) as partial, pq.ParquetWriter(partial, columns, compression="zstd") as file:
+        for part in parts:
             file.write_table(part)
-            tell(done)
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ def compute(
 ) -> Iterator[Part]:
     """Compute the features of a spine, one group of snapshots at a time; a part's SQL holds until the next one.
 
-    `most` is how many rows a group of several snapshots may have, `ROWS_AT_ONCE` where it is not given. `stretches` are
-    those of the usage, where they are kept; else they are made where several groups share them.
+    `most` is how many rows a group of several snapshots may have, the engine's usual number where it is not given.
+    `stretches` are those of the usage, where they are kept; else they are made where several groups share them.
     """
     counted = engine.rows(f"SELECT snapshot_at, COUNT(*) FROM {spine} GROUP BY snapshot_at ORDER BY snapshot_at")
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
-    groups, done = list(_groups(rows, ROWS_AT_ONCE if most is None else most)), 0
+    usual = ROWS_AT_ONCE if engine.name == "duckdb" else ROWS_AT_ONCE_ON_SPARK
+    groups, done = list(_groups(rows, usual if most is None else most)), 0
     stretches = stretches or _stretches(engine, staged, groups)
     for days in groups:
         done += sum(rows[day] for day in days)
@@ -102,7 +104,7 @@ def _groups(rows: dict[datetime, int], most: int) -> Iterator[list[datetime]]:
 
 def _stretches(engine: Engine, staged: Staged, groups: list[list[datetime]]) -> Stretches | None:
     """Where several groups look at the same usage, their years are added up from shared stretches."""
-    if len(groups) < 2 or "usage" not in staged.sources or staged.versioned("usage"):
+    if len(groups) < 2 or engine.name != "duckdb" or "usage" not in staged.sources or staged.versioned("usage"):
         return None
     return Stretches(engine, groups[0][0], has_sessions=staged.has("usage", "session_id"))
 

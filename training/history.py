@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features import snapshots, table
+from features import kept, snapshots
 from features.catalogue import KEYS, Catalogue, declare, discover
 from features.config import Settings
 from features.engine import Engine
@@ -88,7 +88,7 @@ def load_history(settings: Settings, engine: Engine, staged: Staged, progress: P
     vocabulary = discover(engine, staged, known_by=parts.last_training, max_events=settings.features.max_events)
     catalogue = declare(staged, vocabulary)
     rows = len(closed.table)
-    groups = _told(table.build_parts(engine, staged, catalogue), rows, progress)
+    groups = kept.parts(engine, staged, catalogue, settings.home_dir, progress)
     if rows * len(catalogue.names) > IN_MEMORY:
         keys, features = _on_disk(settings.home_dir, groups, catalogue.names)
     else:
@@ -113,12 +113,6 @@ def _on_disk(home: Path, parts: Iterator[pa.Table], names: list[str]) -> tuple[p
         raise
     finalize(found.starts, rmtree, folder)  # which every view of it has
     return keys, found
-
-
-def _told(parts: Iterator[tuple[int, pa.Table]], rows: int, progress: Progress) -> Iterator[pa.Table]:
-    for done, part in parts:
-        yield part
-        progress(done, rows)
 
 
 def labelled_spine(settings: Settings, engine: Engine, staged: Staged) -> Labels:

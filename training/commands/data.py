@@ -79,11 +79,18 @@ def features(
     as_of: AsOf,
     output: Annotated[Path, typer.Option("--out", help="Parquet file.")],
     config: Config = DEFAULT,
+    new_words: Annotated[
+        bool, typer.Option("--new-words", help="Look anew which kinds of event and categories there are.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """The feature table at one or several dates."""
+    """The feature table at one or several dates; dates that were computed earlier are looked up.
+
+    Its columns stay those of the last table until you ask for new words.
+    """
     from features.catalogue import declare, discover
     from features.engine import open_engine
+    from features.kept import keep, vocabulary
     from features.snapshots import spine
     from features.sources import stage
     from features.table import write
@@ -91,8 +98,16 @@ def features(
     settings = load(config)
     with open_engine(settings.home_dir) as engine, progress() as tell:
         staged = stage(settings, engine)
-        words = discover(engine, staged, known_by=min(as_of), max_events=settings.features.max_events)
+        words = None if new_words else vocabulary(settings.home_dir)
+        if words is None:
+            words = discover(engine, staged, known_by=min(as_of), max_events=settings.features.max_events)
         rows = spine(settings, engine, staged, sorted(as_of))
-        write(engine, staged, declare(staged, words), output, lambda done: tell("features", done, rows))
-    told = {"rows": rows, "as_of": sorted(as_of), "out": output}
-    show(as_json, told, lambda: f"{rows:,} rows written to {output}")
+        catalogue = declare(staged, words)
+        found = keep(engine, staged, catalogue, settings.home_dir, lambda done, all_: tell("features", done, all_))
+        write(found.parts(), found.schema, output)
+    told = {"rows": rows, "as_of": sorted(as_of), "computed": found.computed, "out": output}
+    show(
+        as_json,
+        told,
+        lambda: f"{rows:,} rows written to {output}; {len(found.computed)} of {len(as_of)} dates computed",
+    )
