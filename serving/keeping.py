@@ -13,11 +13,11 @@ from serving.delivery import Target, enqueue, scored_event
 from serving.policy import Alert, AlertRun, WarningSign
 from serving.store import alerts as alert_log
 from serving.store import holdouts, runs, signs
-from serving.store.bulk import AT_ONCE
+from serving.store.bulk import AT_ONCE, Bound, execute
 from serving.store.holdouts import Drawn
 from serving.store.outbox import Event
 from serving.store.runs import ModelVersion, NewRun
-from serving.store.score_rows import Placed, ranks, read_scores, write_scores
+from serving.store.score_rows import Placed, bound_scores, ranks, read_scores
 from serving.store.scores import Score
 from serving.store.signs import Sign
 
@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 
 class Keeping:
-    """A run being written in the caller's transaction: `add` its parts one after the other, then `end` it.
+    """A run being written in the caller's transaction: `add` what is `bound` of its parts, then `end` it.
 
     `written` says whether it is new; a run that was there already takes neither. A shadow tells nobody, and neither
     does a run of a day before the latest one.
@@ -43,20 +43,26 @@ class Keeping:
         self._open = signs.open_ids(db) if self._is_told else {}
         self._due: list[str] = []
 
-    def add(self, found: Assessed, drawn: Sequence[Drawn] = ()) -> None:
-        """Write some of its accounts, with the draws and the new warning signs among them.
+    def bound(self, found: Assessed, drawn: Sequence[Drawn] = ()) -> list[Bound]:
+        """What writes some of its accounts, with the draws and the new warning signs among them.
 
         An open sign that still holds keeps its deadline.
         """
-        write_scores(self._db, self.written.run.id, found.rows, self._ranks)
+        db = self._db
+        scores = bound_scores(db, self.written.run.id, found.rows, self._ranks)
         if not self._is_told:
-            return
-        holdouts.draw(self._db, drawn)
+            return list(scores)
         due = [row.account_id for row in found.rows if found.is_due(row.account_id)]
         holding = (sign for account in due for sign in found.warnings.get(account, ()))
         new = [sign for sign in holding if self._open.pop((sign.account_id, sign.rule), None) is None]
-        signs.raise_all(self._db, (_sign(sign, self._run.as_of) for sign in new))
+        raised = (_sign(sign, self._run.as_of) for sign in new)
         self._due += due
+        return [*scores, *holdouts.bound_draws(db, drawn), *signs.bound_signs(db, raised)]
+
+    def add(self, ready: Sequence[Bound]) -> None:
+        """Write what is bound."""
+        for one in ready:
+            execute(self._db, one)
 
     def end(self, alerts: AlertRun) -> None:
         """Close the signs that no longer hold, remember the alerts, and put what is told into the outbox.

@@ -15,14 +15,15 @@ def plain_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def _values(column: pa.Array) -> list[Any]:
-    if isinstance(column, pa.ChunkedArray):  # of no rows
-        return column.to_pylist()
+    values: list[Any]
     if pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type) and not column.null_count:
         return _lists(column)
     if column.null_count or not (pa.types.is_floating(column.type) or pa.types.is_string(column.type)):
-        return column.to_pylist()
+        values = column.to_pylist()
+        return values
     if pa.types.is_floating(column.type):
-        return column.to_numpy().tolist()
+        values = column.to_numpy().tolist()
+        return values
     words = column.dictionary_encode()  # signals and components come again and again
     known = words.dictionary.to_pylist()
     return [known[i] for i in words.indices.to_numpy().tolist()]

@@ -144,8 +144,10 @@ def keep_scored(
             scope: Scope = "watch" if run.is_watch else "book"
             found = assess(policy, bundle, part, past, business_model=business_model, scope=scope, among=among)
             drawn = hold_out(found.rows, drawing, run.as_of)
+            tell("encoding", start, n)
+            ready = keeping.bound(replace(found, rows=drawn.rows), drawn.drawn)
             tell("store", start, n)
-            keeping.add(replace(found, rows=drawn.rows), drawn.drawn)
+            keeping.add(ready)
             news += found.news
             held |= drawn.accounts
             due += len(found.due or ())

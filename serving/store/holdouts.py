@@ -1,6 +1,6 @@
 """The holdout: a seed made once, and the arm of every account that a play might have reached, drawn once each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from retention.effects.holdout import new_seed
 from serving.errors import ServingError
 from serving.store import audit
 from serving.store.audit import Entry
-from serving.store.bulk import insert_rows
+from serving.store.bulk import Bound, bound, execute
 from serving.store.records import columns, first, insert_if_absent, read, row_of
 from serving.store.tables import holdout_seed, holdouts
 
@@ -49,7 +49,12 @@ def seed(db: Connection, *, at: datetime) -> str:
 
 def draw(db: Connection, drawn: Iterable[Drawn]) -> int:
     """Keep draws; how many were new. An account that was drawn before keeps its arm, whatever the share is now."""
-    return insert_rows(db, holdouts, map(row_of, drawn), once=True)
+    return sum(execute(db, one) for one in bound_draws(db, drawn))
+
+
+def bound_draws(db: Connection, drawn: Iterable[Drawn]) -> Iterator[Bound]:
+    """What keeps draws."""
+    return bound(db, holdouts, map(row_of, drawn), once=True)
 
 
 def all_drawn(db: Connection) -> dict[str, Drawn]:

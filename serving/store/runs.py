@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Select, func, null, or_, select
 
 from serving.errors import ServingError
 from serving.store import outbox, signs
+from serving.store.bulk import execute
 from serving.store.outbox import Event
 from serving.store.records import columns, first, insert_if_absent, read, row_of
-from serving.store.score_rows import Placed, placed, ranks, read_scored, write_scores, write_tiers
+from serving.store.score_rows import Placed, bound_scores, placed, ranks, read_scored, write_tiers
 from serving.store.scores import Scored
 from serving.store.signs import Sign
 from serving.store.tables import model_versions, run_tiers, runs, score_details, scores
@@ -125,7 +126,8 @@ def write_run(
     book = [placed(row.score) for row in scored]
     written = begin(db, run, book)
     if written.is_new:
-        write_scores(db, written.run.id, scored, ranks(book))
+        for one in bound_scores(db, written.run.id, scored, ranks(book)):
+            execute(db, one)
         signs.raise_all(db, raised)
         for event in events:
             outbox.add(db, event, targets)
@@ -133,7 +135,7 @@ def write_run(
 
 
 def begin(db: Connection, run: NewRun, book: Sequence[Placed]) -> Written:
-    """Write a run and its book by tier; the scores follow in the same transaction (`score_rows.write_scores`).
+    """Write a run and its book by tier; the scores follow in the same transaction (`score_rows.bound_scores`).
 
     Raises:
         ServingError: an account occurs twice.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from serving.store.bulk import insert_rows
+from serving.store.bulk import Bound, bound, insert_rows
 from serving.store.records import columns, read, row_of
 from serving.store.scores import Score, Scored
 from serving.store.tables import run_tiers, score_details, scores
@@ -49,10 +49,10 @@ def write_tiers(db: Connection, run_id: int, book: Iterable[Placed]) -> None:
     insert_rows(db, run_tiers, [{"run_id": run_id, **row} for row in _by_tier(book)])
 
 
-def write_scores(db: Connection, run_id: int, scored: Sequence[Scored], ranks: Ranks) -> None:
-    """Write scores of a run with their ranks and details: of the whole book, or a part of it."""
-    insert_rows(db, scores, (_flat(run_id, row.score, ranks) for row in scored))
-    insert_rows(db, score_details, ({"run_id": run_id, **_details(row)} for row in scored))
+def bound_scores(db: Connection, run_id: int, scored: Sequence[Scored], ranks: Ranks) -> Iterator[Bound]:
+    """What writes scores of a run with their ranks and details: of the whole book, or a part of it."""
+    yield from bound(db, scores, (_flat(run_id, row.score, ranks) for row in scored))
+    yield from bound(db, score_details, ({"run_id": run_id, **_details(row)} for row in scored))
 
 
 def _flat(run_id: int, score: Score, ranks: Ranks) -> dict[str, Any]:

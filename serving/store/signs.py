@@ -1,13 +1,13 @@
 """Warning signs: what a rule saw on an account, the response it calls for, and until when."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, update
 
-from serving.store.bulk import AT_ONCE, insert_rows
+from serving.store.bulk import AT_ONCE, Bound, bound, execute
 from serving.store.records import columns, read, row_of
 from serving.store.tables import signs
 
@@ -36,7 +36,12 @@ class Raised(Sign):
 
 def raise_all(db: Connection, raised: Iterable[Sign]) -> int:
     """Raise warning signs; how many are new (one of the same account, rule and moment is raised once)."""
-    return insert_rows(db, signs, map(row_of, raised), once=True)
+    return sum(execute(db, one) for one in bound_signs(db, raised))
+
+
+def bound_signs(db: Connection, raised: Iterable[Sign]) -> Iterator[Bound]:
+    """What raises warning signs."""
+    return bound(db, signs, map(row_of, raised), once=True)
 
 
 def of_account(db: Connection, account_id: str, *, since: datetime | None = None) -> list[Raised]:

@@ -179,7 +179,7 @@ def store(tmp_path_factory, bundle, rows, policy):
 def keep(store, policy, found, model, run):
     with store.write() as db:
         keeping = Keeping(db, model, run, [placed(row.score) for row in found.rows], {})
-        keeping.add(found)
+        keeping.add(keeping.bound(found))
         keeping.end(within_budget(policy, found.news, (), now=run.as_of))
 
 

@@ -129,7 +129,7 @@ def test_a_release_needs_a_held_out_account_and_a_reason_and_is_in_the_audit_log
 def keep(store, held, model, run):
     with store.write() as db:
         keeping = Keeping(db, model, run, [placed(one.score) for one in held.rows], {})
-        keeping.add(Assessed([], {}, held.rows, []), held.drawn)
+        keeping.add(keeping.bound(Assessed([], {}, held.rows, []), held.drawn))
 
 
 def test_draws_are_kept_with_their_run_and_not_with_a_shadow(store):
