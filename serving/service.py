@@ -6,10 +6,10 @@ BentoML's own addresses (`/metrics`, `/docs.json`, `/schema.json`, its probes an
 they are not reached: the application stands before them, and has its own. It stands before BentoML's middleware too,
 which keeps a timer for a minute after each request. Nothing is opened at import.
 
-One process serves, unless KEEPWELL_WORKERS asks for more. They share what is in the store: keys, idempotency, jobs,
-deliveries. They do not share a model that was just swapped (one may be some seconds behind another), nor metrics
-(`/metrics` tells those of the process that answers), and each has its part of a key's requests a second. So more than
-one is for who needs more answers a second than one processor gives.
+One process serves, unless KEEPWELL_WORKERS asks for more. They share what is in the store (keys, idempotency, jobs,
+deliveries) and what they count (`/metrics`). They do not share a model that was just swapped (one may be some seconds
+behind another), and each has its part of the limits: of a key's requests a second, too, so that a client of a single
+connection gets that part alone. So more than one is for who needs more answers a second than one processor gives.
 """
 
 import gc
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from signal import SIGTERM
 from subprocess import STDOUT, Popen
@@ -124,6 +125,7 @@ def opened(config: Path) -> "Iterator[Context]":
     from serving.api.access import secret_of
     from serving.api.context import utc_now
     from serving.api.follower import Follower, command
+    from serving.api.metrics import Metrics, share
     from serving.delivery import check_secrets, delivering, read_targets
     from serving.errors import ServingError
     from serving.policy import load as load_policy
@@ -131,6 +133,9 @@ def opened(config: Path) -> "Iterator[Context]":
     from serving.store.address import store_url
 
     settings = load(config)
+    several = workers_of(os.environ) > 1
+    if several:
+        share(settings.home_dir)
     policy = load_policy(settings.policy_file)
     facts = Facts(settings.company.name, settings.company.business_model, settings.tracking.model_name)
     models = ModelHolder(policy.bands)
@@ -146,7 +151,10 @@ def opened(config: Path) -> "Iterator[Context]":
         check_secrets(targets.values(), os.environ)
         stack.enter_context(delivering(store, targets))
         secret, limits = secret_of(settings.home_dir), limits_of(os.environ)
-        yield stack.enter_context(open_context(store, models, policy, facts, secret=secret, limits=limits))
+        metrics = Metrics(models, is_shared=several)
+        yield stack.enter_context(
+            open_context(store, models, policy, facts, secret=secret, limits=limits, metrics=metrics)
+        )
 
 
 def limits_of(environ: Mapping[str, str]) -> "Limits":
@@ -163,7 +171,8 @@ def limits_of(environ: Mapping[str, str]) -> "Limits":
     if "running" in given:
         given["waiting"] = 2 * given["running"]
     found, workers = Limits(**given), workers_of(environ)
-    return replace(found, per_second=found.per_second / workers, burst=max(1, found.burst // workers))
+    parts = {name: ceil(getattr(found, name) / workers) for name in ("burst", "running", "waiting", "reading")}
+    return replace(found, per_second=found.per_second / workers, **parts)
 
 
 def workers_of(environ: Mapping[str, str]) -> int:

@@ -67,6 +67,7 @@ def open_context(
     *,
     secret: bytes,
     limits: Limits | None = None,
+    metrics: Metrics | None = None,
     clock: Clock = utc_now,
     ticks: Callable[[], float] = monotonic,
     with_worker: bool = True,
@@ -80,6 +81,7 @@ def open_context(
         facts: of the company's configuration.
         secret: signs cookies, at least 32 bytes (see `access.secret_of`).
         limits: how much a client may ask for.
+        metrics: what is counted; by default by this process alone.
         clock: now, naive UTC.
         ticks: seconds that never go back.
         with_worker: whether to do jobs here.
@@ -95,7 +97,7 @@ def open_context(
         facts=facts or Facts(),
         access=Access(store, secret, clock, ticks=ticks),
         trail=trail,
-        metrics=Metrics(models),
+        metrics=metrics or Metrics(models),
         limits=limits,
         work=Gate(limits.running, limits.waiting, limits.wait_seconds),
         reading=Gate(limits.reading, 0, 0.0),

@@ -1,30 +1,56 @@
-"""Prometheus metrics of this process, in a registry of their own."""
+"""Prometheus metrics: counts of all processes that serve together, and the live model of the one that answers."""
 
+import os
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from shutil import rmtree
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from serving.api.models import ModelHolder
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Seconds."""
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps what processes count, if this was set when it was imported; BentoML sets it."""
+
+
+def share(home: Path) -> None:
+    """From now on count in a folder that the processes of this service share, and no other service; others' go."""
+    if SHARED not in os.environ:
+        return  # nobody serves beside us
+    mine = home / "metrics" / str(os.getppid())
+    mine.mkdir(parents=True, exist_ok=True)
+    for other in mine.parent.iterdir():
+        if other != mine and not Path("/proc", other.name).exists():
+            rmtree(other, ignore_errors=True)
+    os.environ[SHARED] = str(mine)
 
 
 class Metrics:
-    """Counts of requests and predictions, and how long requests took. Labels name routes, never accounts."""
+    """Counts of requests and predictions, and how long requests took. Labels name routes, never accounts.
 
-    def __init__(self, models: ModelHolder) -> None:
-        self._models, self._registry = models, CollectorRegistry()
+    `is_shared` tells the counts of all processes that called `share`.
+    """
+
+    def __init__(self, models: ModelHolder, *, is_shared: bool = False) -> None:
+        counts = CollectorRegistry()
         asked = "route", "method"
-        self._requests = Counter("keepwell_requests", "Requests answered", [*asked, "status"], registry=self._registry)
+        self._requests = Counter("keepwell_requests", "Requests answered", [*asked, "status"], registry=counts)
         self._seconds = Histogram(
-            "keepwell_request_seconds", "Seconds until answered", asked, buckets=BUCKETS, registry=self._registry
+            "keepwell_request_seconds", "Seconds until answered", asked, buckets=BUCKETS, registry=counts
         )
-        self._predicted = Counter("keepwell_predictions", "Rows answered", ["status"], registry=self._registry)
-        self._swaps = Gauge("keepwell_model_swaps", "Models taken into service", registry=self._registry)
-        self._live = Gauge("keepwell_model_live", "1 for the live version", ["version"], registry=self._registry)
-
+        self._predicted = Counter("keepwell_predictions", "Rows answered", ["status"], registry=counts)
         self._counted, self._timed = cache(self._requests.labels), cache(self._seconds.labels)
+        self._told = counts
+        if is_shared and SHARED in os.environ:
+            self._told = CollectorRegistry()
+            MultiProcessCollector(self._told, os.environ[SHARED])  # type: ignore[no-untyped-call]
+        self._told.register(_Live(models))
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -38,9 +64,19 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""
+        return generate_latest(self._told)
+
+
+class _Live(Collector):
+    def __init__(self, models: ModelHolder) -> None:
+        self._models = models
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What the holder says of itself."""
         live = self._models.current
-        self._live.clear()
+        swaps = GaugeMetricFamily("keepwell_model_swaps", "Models taken into service")
+        swaps.add_metric([], self._models.swaps)
+        version = GaugeMetricFamily("keepwell_model_live", "1 for the live version", labels=["version"])
         if live:
-            self._live.labels(live.version or "unregistered").set(1)
-        self._swaps.set(self._models.swaps)
-        return generate_latest(self._registry)
+            version.add_metric([live.version or "unregistered"], 1)
+        yield from (swaps, version)

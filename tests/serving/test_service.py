@@ -125,7 +125,10 @@ def test_importing_the_service_opens_nothing(tmp_path):
         ({}, (100, 200, 8, 16)),
         ({"KEEPWELL_REQUESTS_PER_SECOND": "7"}, (7, 14, 8, 16)),
         ({"KEEPWELL_CONCURRENCY": "3"}, (100, 200, 3, 6)),
-        pytest.param({"KEEPWELL_WORKERS": "2"}, (50, 100, 8, 16), id="two workers have half the requests each"),
+        pytest.param({"KEEPWELL_WORKERS": "2"}, (50, 100, 4, 8), id="two workers have half of it each"),
+        pytest.param(
+            {"KEEPWELL_WORKERS": "3", "KEEPWELL_CONCURRENCY": "1"}, (100 / 3, 67, 1, 1), id="but one at least"
+        ),
     ],
 )
 def test_the_environment_sets_the_limits(environ, wanted):
@@ -145,7 +148,7 @@ def test_a_configuration_that_cannot_be_served_is_refused_before_anything_starts
         serve(company[0])
 
 
-def test_two_workers_share_keys_idempotency_and_jobs(company, monkeypatch):
+def test_two_workers_share_keys_idempotency_jobs_and_metrics(company, monkeypatch):
     """A connection comes to either; what one has done the other knows."""
     config, url, token = company
     monkeypatch.setenv("KEEPWELL_WORKERS", "2")
@@ -164,6 +167,10 @@ def test_two_workers_share_keys_idempotency_and_jobs(company, monkeypatch):
             once = {"Idempotency-Key": path}
             answers = {asked(f"{address}/v1/{path}", body, token, once) for _ in range(20)}
             assert [told for told, _ in answers] == [status]
+        time.sleep(0.2)  # an answer is counted when it is on its way
+        metrics = [asked(f"{address}/metrics", token=token)[1].decode() for _ in range(20)]
+        counted = 'keepwell_requests_total{method="POST",route="/v1/predict",status="200"} 20.0'
+        assert all(counted in told.splitlines() for told in metrics)
         store = open_store(url)
         with store.write() as db:
             assert keys.revoke(db, token.split("_")[1], at=datetime(2026, 1, 2))
