@@ -80,7 +80,7 @@ def learned(engine: Engine, horizon: int, known_by: datetime) -> list[Threshold]
     Raises:
         RetentionError: no usage was known then.
     """
-    engine.create("silences", _silences(engine.moment(known_by), horizon))
+    engine.create("silences", _silences(engine, known_by, horizon))
     sizes = engine.rows(
         "SELECT segment, COUNT(DISTINCT account_id) AS accounts FROM silences WHERE segment IS NOT NULL "
         f"GROUP BY segment HAVING accounts >= {MIN_ACCOUNTS} ORDER BY segment"
@@ -119,15 +119,16 @@ def inactive(engine: Engine, features: pa.Table, days: Mapping[str, int]) -> NDA
     return np.array(silent) >= np.array(limits)
 
 
-def _silences(known_by: str, horizon: int) -> str:
+def _silences(engine: Engine, until: datetime, horizon: int) -> str:
     """One row per silence: its account's segment, its length in days (null: not over), and `seen`.
 
     `seen` is the longest silence that can be judged: its following horizon has passed by `known_by`.
     """
+    known_by = engine.moment(until)
     known = f"known_at <= {known_by} AND (superseded_at IS NULL OR superseded_at > {known_by})"
     return f"""
-        SELECT u.account_id, a.segment, DATEDIFF('DAY', u.day, u.next_day) AS length,
-               DATEDIFF('DAY', u.day, CAST({known_by} AS DATE)) - {horizon} AS seen
+        SELECT u.account_id, a.segment, {engine.days_between("u.day", "u.next_day")} AS length,
+               {engine.days_between("u.day", known_by)} - {horizon} AS seen
         FROM (SELECT account_id, day, LEAD(day) OVER (PARTITION BY account_id ORDER BY day) AS next_day
               FROM (SELECT DISTINCT r.account_id, CAST(r.at AS DATE) AS day FROM usage r
                     WHERE r.at < {known_by} AND {known})) u

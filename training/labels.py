@@ -94,7 +94,7 @@ def _first_in_window(window: tuple[str, str]) -> str:
 def _inactivity(window: tuple[str, str]) -> str:
     """Spine rows without one usage row in their window; the churn dates from the snapshot."""
     return f"""
-        SELECT DISTINCT s.account_id, s.snapshot_at, s.snapshot_at AS churned_at, CAST(NULL AS VARCHAR) AS reason
+        SELECT DISTINCT s.account_id, s.snapshot_at, s.snapshot_at AS churned_at, CAST(NULL AS STRING) AS reason
         FROM spine s ANTI JOIN (
             SELECT DISTINCT s.account_id, s.snapshot_at FROM spine s JOIN usage u ON u.account_id = s.account_id
             WHERE u.superseded_at IS NULL AND u.at > {window[0]} AND u.at <= {window[1]}) seen

@@ -33,7 +33,7 @@ def make(inputs: "Inputs") -> None:
     engine.create("customer_spans", _spans(_begins(inputs)))
     engine.create("_losses", _losses())
     movements.make_money(inputs)
-    told = losses.with_told(settings, inputs.staged, "_losses", "account_id, nth", at)
+    told = losses.with_told(settings, inputs.staged, "_losses", "account_id, nth", at, also="began_at, returned_at")
     engine.create(
         "churn_events",
         f"""SELECT o.account_id, o.churned_at AS at, o.began_at, o.returned_at, o.reason,

@@ -49,7 +49,7 @@ def silences(settings: Settings, known_by: str | None = None) -> str:
     """
     days = f"INTERVAL {settings.churn.horizon_days} DAY"
     return f"""
-        SELECT u.account_id, u.used_at + {days} AS churned_at, CAST(NULL AS VARCHAR) AS reason
+        SELECT u.account_id, u.used_at + {days} AS churned_at, CAST(NULL AS STRING) AS reason
         FROM (SELECT r.account_id, r.at AS used_at, LEAD(r.at) OVER (PARTITION BY r.account_id ORDER BY r.at) AS next_at
               FROM {newest("usage", known_by)} r) u
         WHERE u.next_at IS NULL OR u.next_at > u.used_at + {days}"""
@@ -61,26 +61,33 @@ def told(settings: Settings, known_by: str | None = None) -> str:
                FROM {newest("churns", known_by)} r GROUP BY r.account_id, r.at"""
 
 
-def with_told(settings: Settings, staged: Staged, losses: str, key: str, known_by: str | None = None) -> str:
+def with_told(
+    settings: Settings, staged: Staged, losses: str, key: str, known_by: str | None = None, *, also: str = ""
+) -> str:
     """Each loss with what a person told of it, the nearest word within 60 days: reason, intent, preventable.
 
-    `losses` is a table with account_id, churned_at and reason, one row a `key` (columns, with commas). Without a told
-    intent, a reason that contains one of `involuntary_reasons` makes a loss involuntary: `is_involuntary`.
+    `losses` is a table with account_id, churned_at and reason, one row a `key` (columns, with commas), of which the
+    columns `also` are kept. Without a told intent, a reason that contains one of `involuntary_reasons` makes a loss
+    involuntary: `is_involuntary`.
     """
     words = [text_literal(word.lower()) for word in settings.churn.involuntary_reasons]
     by_word = " OR ".join(f"contains(lower(COALESCE(reason, '')), {word})" for word in words) or "FALSE"
-    beside = f"SELECT *, CAST(NULL AS VARCHAR) AS intent, CAST(NULL AS BOOLEAN) AS preventable FROM {losses}"
+    columns = ", ".join(f"o.{name.strip()}" for name in f"{key},{also}".split(",") if name.strip())
+    beside = "CAST(NULL AS STRING) AS intent, CAST(NULL AS BOOLEAN) AS preventable"
+    told = f"SELECT {columns}, o.churned_at, o.reason, {beside}, 1 AS told_nth FROM {losses} o"
     if "churns" in staged.sources:
-        nearest = "ABS(DATEDIFF('MICROSECOND', t.at, o.churned_at))"
-        beside = f"""
-            SELECT o.* REPLACE (COALESCE(t.reason, o.reason) AS reason), t.intent, t.preventable,
-                   ROW_NUMBER() OVER (PARTITION BY {", ".join(f"o.{name.strip()}" for name in key.split(","))}
-                                      ORDER BY {nearest}, t.at, t.known_at DESC, t.intent, t.reason) AS told_nth
+        apart = "CASE WHEN t.at > o.churned_at THEN t.at - o.churned_at ELSE o.churned_at - t.at END"
+        days = f"INTERVAL {TOLD_DAYS} DAY"
+        day = "CAST(o.churned_at AS DATE)"
+        told = f"""
+            SELECT {columns}, o.churned_at, COALESCE(t.reason, o.reason) AS reason, t.intent, t.preventable,
+                   ROW_NUMBER() OVER (
+                       PARTITION BY {", ".join(f"o.{name.strip()}" for name in key.split(","))}
+                       ORDER BY {apart}, t.at, t.known_at DESC, t.intent NULLS LAST, t.reason NULLS LAST) AS told_nth
             FROM {losses} o LEFT JOIN {newest("churns", known_by)} t ON t.account_id = o.account_id
-                 AND ABS(DATEDIFF('DAY', t.at, o.churned_at)) <= {TOLD_DAYS}
-            QUALIFY told_nth = 1"""
+                 AND CAST(t.at AS DATE) BETWEEN {day} - {days} AND {day} + {days}"""
     return f"""SELECT *, CASE WHEN intent IS NOT NULL THEN intent = 'involuntary' ELSE {by_word} END AS is_involuntary
-               FROM ({beside})"""
+               FROM ({told}) WHERE told_nth = 1"""
 
 
 def last_word(settings: Settings, staged: Staged, known_by: str | None = None) -> str:
