@@ -8,8 +8,8 @@ from features.engine import Engine, open_engine
 
 
 @contextmanager
-def engine_for(settings: Settings) -> Iterator[Engine]:
-    """DuckDB with its working file under the home folder, or the company's Spark.
+def engine_for(settings: Settings, *, memory_limit: str = "3GB") -> Iterator[Engine]:
+    """DuckDB with its working file under the home folder and that much memory, or the company's Spark.
 
     Raises:
         SourceError: Spark cannot be had (see `features.spark.session.open_session`).
@@ -20,5 +20,5 @@ def engine_for(settings: Settings) -> Iterator[Engine]:
         with open_spark(settings) as spark:
             yield spark
     else:
-        with open_engine(settings.home_dir) as duckdb:
+        with open_engine(settings.home_dir, memory_limit=memory_limit) as duckdb:
             yield duckdb

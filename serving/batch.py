@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from features.config import Settings
-from features.engine import Engine, open_engine
+from features.engine import Engine
+from features.engines import engine_for
 from features.snapshots import midnight, span
 from features.sources import Staged, stage
 from serving import policy as rules
@@ -66,7 +67,7 @@ def ready(settings: Settings, model: str | None, tell: Stage) -> Iterator[Ready]
         tell: progress.
     """
     policy = rules.load(settings.policy_file)
-    with open_engine(settings.home_dir, memory_limit=MEMORY) as engine:
+    with engine_for(settings, memory_limit=MEMORY) as engine:
         tell("reading the sources", 0, 1)
         staged = stage(settings, engine)
         early = None

@@ -43,12 +43,12 @@ def check(config: Config = DEFAULT, as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from features.check import report, write_quarantine
-    from features.engine import open_engine
+    from features.engines import engine_for
     from features.sources import stage
     from training.report import tables
 
     settings = load(config)
-    with open_engine(settings.home_dir) as engine, progress() as tell:
+    with engine_for(settings) as engine, progress() as tell:
         tell("reading the sources", 0, 1)
         staged = stage(settings, engine)
         found = report(settings, engine, staged)
@@ -62,12 +62,12 @@ def check(config: Config = DEFAULT, as_json: Json = False) -> None:
 def catalogue(config: Config = DEFAULT, as_json: Json = False) -> None:
     """Every feature with its component, definition, unit, direction and window."""
     from features.catalogue import declare, discover
-    from features.engine import open_engine
+    from features.engines import engine_for
     from features.sources import stage
     from training.report import tables
 
     settings = load(config)
-    with open_engine(settings.home_dir) as engine:
+    with engine_for(settings) as engine:
         staged = stage(settings, engine)
         words = discover(engine, staged, known_by=staged.now, max_events=settings.features.max_events)
         rows = declare(staged, words).as_rows()
@@ -86,28 +86,33 @@ def features(
 ) -> None:
     """The feature table at one or several dates; dates that were computed earlier are looked up.
 
-    Its columns stay those of the last table until you ask for new words.
+    Its columns stay those of the last table until you ask for new words. On Spark all is computed, and looked up, anew.
     """
     from features.catalogue import declare, discover
-    from features.engine import open_engine
+    from features.engines import engine_for
     from features.kept import keep, vocabulary
     from features.snapshots import spine
     from features.sources import stage
-    from features.table import write
+    from features.table import build_parts, schema, write
 
     settings = load(config)
-    with open_engine(settings.home_dir) as engine, progress() as tell:
+    with engine_for(settings) as engine, progress() as tell:
         staged = stage(settings, engine)
-        words = None if new_words else vocabulary(settings.home_dir)
+        is_kept = engine.name == "duckdb"
+        words = vocabulary(settings.home_dir) if is_kept and not new_words else None
         if words is None:
             words = discover(engine, staged, known_by=min(as_of), max_events=settings.features.max_events)
         rows = spine(settings, engine, staged, sorted(as_of))
         catalogue = declare(staged, words)
-        found = keep(engine, staged, catalogue, settings.home_dir, lambda done, all_: tell("features", done, all_))
-        write(found.parts(), found.schema, output)
-    told = {"rows": rows, "as_of": sorted(as_of), "computed": found.computed, "out": output}
+        if is_kept:
+            found = keep(engine, staged, catalogue, settings.home_dir, lambda done, all_: tell("features", done, all_))
+            write(found.parts(), found.schema, output)
+        else:
+            write((part for _, part in build_parts(engine, staged, catalogue)), schema(catalogue), output)
+    computed = found.computed if is_kept else tuple(sorted(as_of))
+    told = {"rows": rows, "as_of": sorted(as_of), "computed": computed, "out": output}
     show(
         as_json,
         told,
-        lambda: f"{rows:,} rows written to {output}; {len(found.computed)} of {len(as_of)} dates computed",
+        lambda: f"{rows:,} rows written to {output}; {len(computed)} of {len(as_of)} dates computed",
     )
