@@ -1,6 +1,6 @@
 """Each account's own staged rows, cut into blocks that can be fetched alone: what an online row is built from.
 
-A block holds the rows of some accounts, of about `ROWS` rows together, and an account's rows lie in one block. Accounts
+A block holds the rows of some accounts, about `ROWS` together, and an account's rows lie in one block. Accounts
 are laid out largest first, so that one with `ROWS` rows or more has its block to itself: fetching an account reads its
 own rows and fewer than `ROWS` others, however many accounts there are.
 """
@@ -19,7 +19,7 @@ from features.packing import SHAPES, Block, packed
 from features.scans import LONGEST
 from features.sources import Staged, StagedSource
 
-ROWS = 4096
+ROWS = 16_384
 READ = ("accounts", "subscriptions", "usage", "feedback", "support", "touchpoints", "invoices")
 """Sources that features read."""
 
