@@ -16,7 +16,7 @@ from training.errors import EvidenceError
 from training.halves import Half, reliability, split_in_halves, weight_intervals
 from training.history import History, Progress
 from training.intervals import Figure
-from training.model import Forward, fit, look_again, look_forward, side_by_side
+from training.model import FinalFit, Forward, fit_here, look_again, look_forward, side_by_side
 from training.split import Fold, Rows, few_to_predict
 
 ENOUGH_CHURNERS = 20
@@ -46,8 +46,11 @@ def learn(
     progress: Progress,
     *,
     level: float = 0.95,
+    fit_all: FinalFit = fit_here,
 ) -> Learned:
     """Learn a churn model, its calibration and the health weights, with intervals at `level`, from development rows.
+
+    `fit_all` fits the final model, of the shape and rounds that looking forward found.
 
     Raises:
         EvidenceError: too few churned accounts or too little time; says what is missing.
@@ -57,11 +60,11 @@ def learn(
     folds = few_to_predict(folds, history.accounts)
     matrix, churned, features = history.matrix, history.churned, history.catalogue.features
     forward = look_forward(matrix, churned, features, folds, progress)
-    booster = fit(matrix[development], churned[development], features, forward.shape, forward.rounds)
+    text = fit_all(matrix[development], churned[development], features, forward.shape, forward.rounds)
     draft = Bundle(
         features=tuple(spec_of(f) for f in features),
         vocabulary=asdict(history.catalogue.vocabulary),
-        booster=Booster(booster.model_to_string()),
+        booster=Booster(text),
         calibration=None,
         scales={},
         weights={},

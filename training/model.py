@@ -21,6 +21,8 @@ from training.stored import Stored
 
 Array = NDArray[np.float64]
 Matrix = Array | Stored
+FinalFit = Callable[[Matrix, Rows, tuple[Feature, ...], dict[str, float], int], str]
+"""Learns the final model from (matrix, churned, features, shape, rounds) and gives its text."""
 SEED = 7
 MOST_ROUNDS = 800
 PATIENCE = 60
@@ -100,6 +102,11 @@ def fit(
     """A booster of `rounds` trees on the given rows; `monotone` keeps to the declared directions."""
     told = parameters(features, shape, threads=_threads(matrix), monotone=monotone)
     return lgb.train(told, dataset(matrix, churned, features), rounds)
+
+
+def fit_here(matrix: Matrix, churned: Rows, features: tuple[Feature, ...], shape: dict[str, float], rounds: int) -> str:
+    """The text of `fit`'s booster: the way to fit the final model in this process."""
+    return str(fit(matrix, churned, features, shape, rounds).model_to_string())
 
 
 def look_forward(

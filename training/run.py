@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +22,7 @@ from training.leaks import check as check_leaks
 from training.leaks import shifted_rows
 from training.learn import Learned, learn
 from training.metrics import reliability
+from training.model import FinalFit, fit_here
 from training.split import Split, by_lot
 
 Stage = Callable[[str, int, int], None]
@@ -43,8 +45,10 @@ class Training:
     thresholds: list[Threshold] = field(default_factory=list)
 
 
-def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True) -> Training:
-    """Stage, snapshot, label, split, learn and judge.
+def train(
+    settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True, fit_all: FinalFit = fit_here
+) -> Training:
+    """Stage, snapshot, label, split, learn and judge; `fit_all` fits the final model.
 
     Raises:
         SourceError: the sources cannot be read. EvidenceError: the history cannot carry a model.
@@ -54,7 +58,7 @@ def train(settings: Settings, engine: Engine, tell: Stage, *, leaks: bool = True
     history, split = load_history(settings, engine, staged, lambda done, all_: tell("features", done, all_))
     split = replace(split, test=by_lot(split.test, history.accounts))
     learned = learn(
-        settings, history, split.development, split.folds, lambda done, all_: tell("looking forward", done, all_)
+        settings, history, split.development, split.folds, partial(tell, "looking forward"), fit_all=fit_all
     )
     tell("evidence", 0, 1)
     evidence = judge(settings, history, learned, split.development, split.test)

@@ -1,5 +1,6 @@
 """What several verbs do, with its progress shown."""
 
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,25 @@ OLD_DAYS = 7
 """A book whose newest data is older than this is pointed out."""
 
 
-def train_and_register(settings: Settings) -> dict[str, Any]:
-    """Train and register; the object that `train --json` prints."""
-    from features.engine import open_engine
+def train_and_register(settings: Settings, *, distributed: bool = False, workers: int | None = None) -> dict[str, Any]:
+    """Train and register; the object that `train --json` prints.
+
+    The final model is fitted in this process, or distributed over so many workers on Spark (None: one a task slot).
+    """
+    from features.engines import engine_for
     from training import tracking
+    from training.cluster import on_cluster
+    from training.model import fit_here
     from training.report.page import write
     from training.run import as_json as tell_all
     from training.run import give_evidence
     from training.run import train as run
 
     tracking.reach(settings)
-    with open_engine(settings.home_dir) as engine, progress() as tell:
-        training = run(settings, engine, tell)
+    where = on_cluster(settings, workers) if distributed else nullcontext()
+    with where as cluster, engine_for(settings) as engine, progress() as tell:
+        training = run(settings, engine, tell, fit_all=cluster.fit if cluster else fit_here)
+        training.learned.bundle.about["workers"] = cluster.workers if cluster else 1
         tell("report", 0, 1)
         page = settings.home_dir / "reports" / "training.html"
         write(training, page)
@@ -40,10 +48,10 @@ def train_and_register(settings: Settings) -> dict[str, Any]:
 
 def compare_models(settings: Settings) -> dict[str, Any]:
     """Champion against challenger; the object that `compare --json` prints."""
-    from features.engine import open_engine
+    from features.engines import engine_for
     from training.compare import compare as run
 
-    with open_engine(settings.home_dir) as engine, progress() as tell:
+    with engine_for(settings) as engine, progress() as tell:
         return run(settings, engine, tell)
 
 

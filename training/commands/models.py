@@ -14,10 +14,21 @@ app = typer.Typer()
 
 
 @app.command()
-def train(config: Config = DEFAULT, as_json: Json = False) -> None:
+def train(
+    config: Config = DEFAULT,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Fit the final model over [spark] master instead of in this process.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="With --distributed, by so many; one a task slot by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Train, calibrate, judge, and register in MLflow as @challenger."""
+    if workers and not distributed:
+        raise typer.BadParameter("--workers needs --distributed: in this process there is one")
     settings = load(config)
-    told = train_and_register(settings)
+    told = train_and_register(settings, distributed=distributed, workers=workers)
     from training.report import tables
 
     show(as_json, told, lambda: tables.evidence(told))
@@ -30,12 +41,12 @@ def backtest(
     origins: Annotated[int, typer.Option(min=2, max=24, help="How many rolling origins.")] = 4,
 ) -> None:
     """Judge the whole procedure at several past dates, each time with what was known then."""
-    from features.engine import open_engine
+    from features.engines import engine_for
     from training.backtest import backtest as run
     from training.report import tables
 
     settings = load(config)
-    with open_engine(settings.home_dir) as engine, progress() as tell:
+    with engine_for(settings) as engine, progress() as tell:
         told = run(settings, engine, origins, tell)
     show(as_json, told, lambda: tables.backtest(told))
 
