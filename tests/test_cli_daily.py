@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from features.synthetic import simulate, write
-from serving.store import accounts, audit, open_store, runs, signs
+from serving.store import accounts, audit, open_store, own_rows, runs, signs, usage_events
+from serving.store.usage_events import NewEvent
 
 DAY = datetime(2024, 1, 28)
 
@@ -104,3 +105,30 @@ def test_a_day_on_which_nothing_is_due_writes_nothing(go, read, company, cli):
     assert read(runs.latest).as_of == DAY + timedelta(days=7)
     own.unlink()
     assert go("score", "--as-of", "2024-02-06", "--due", code=2)
+
+
+def test_a_run_keeps_rows_for_events_to_come_counts_those_that_came_and_keeps_none_when_told_so(go, read, company):
+    days = [DAY + timedelta(days=number) for number in (300, 301, 302)]
+    first, second, third = (f"{day:%Y-%m-%d}" for day in days)
+    go("score", "--as-of", first, "--store")
+    kept = read(own_rows.current)
+    assert kept.as_of == days[0]
+    who = read(accounts.page).accounts[0].account_id
+    before = read(lambda db: accounts.account(db, who)).features
+    store = open_store(f"sqlite:///{company / '.keepwell' / 'store.db'}")
+    with store.write() as db:
+        assert own_rows.known(db, kept, [who]) == {who}
+        for hour in range(1, 4):
+            at = days[1] - timedelta(hours=hour)
+            usage_events.keep(db, NewEvent(account_id=who, at=at, known_at=at, event="login"))
+    store.close()
+    go("score", "--as-of", second, "--store")
+    after = read(lambda db: accounts.account(db, who)).features
+    names = [spec["name"] for spec in read(lambda db: runs.model(db, runs.latest(db).model_version)).about["features"]]
+    events = names.index("events_7d")
+    assert (before[events], after[events]) == (0, 3)
+    assert {event.counted_as_of for event in read(lambda db: usage_events.of(db, [who]))} == {days[1]}
+    config = company / "keepwell.toml"
+    config.write_text(config.read_text() + "\n[store]\nkeep_rows = false\n")
+    go("score", "--as-of", third, "--store")
+    assert read(own_rows.current) is None
