@@ -91,10 +91,22 @@ def new_key(url: str) -> str:
 
 
 def different(found: dict[str, Server], bodies: list[dict[str, Any]]) -> int:
-    """How many first answers are not keepwell's; moments aside."""
+    """How many first answers are not keepwell's; moments, and what rounding does to numbers, aside."""
     told = [first_answer(server, bodies[0])["results"][0] for server in found.values()]
-    same = [{name: value for name, value in one.items() if name not in MOMENTS} for one in told]
+    same = [rounded({name: value for name, value in one.items() if name not in MOMENTS}) for one in told]
     return sum(one != same[0] for one in same)
+
+
+def rounded(value: Any) -> Any:
+    """The same with all numbers in it to ten digits: what is looked up and what LightGBM says differ in the last two."""
+    match value:
+        case float():
+            return float(f"{value:.10g}")
+        case dict():
+            return {name: rounded(one) for name, one in value.items()}
+        case list():
+            return [rounded(one) for one in value]
+    return value
 
 
 def play(found: dict[str, Server], bodies: list[dict[str, Any]], seconds: float, rounds: int) -> list[Round]:

@@ -16,7 +16,7 @@ import numpy as np
 from serving.booster import Array
 from serving.trees import Leaf
 
-MOST_CELLS = 256
+MOST_CELLS = 512
 """Of a group of several leaves. Fewer make more groups to look up, more make tables that no cache holds (measured)."""
 
 

@@ -11,7 +11,7 @@ from serving.groups import Group, grouped, values_of
 from serving.trees import edges_of, leaves_of, read_trees
 
 MOST_VALUES = 4_000_000
-"""Of all tables of a model, 32 MB. 300 trees of 15 leaves need an eighth; many deep trees need more than there is."""
+"""Of all tables of a model, 32 MB. 300 trees of 15 leaves need a fifth; many deep trees need more than there is."""
 BLOCK = 32
 """Rows looked up together: what is made on the way stays in the processor's cache."""
 AGREE = 1e-9
