@@ -112,9 +112,10 @@ def _tidy(source: str, resolved: Resolved, raw: Raw, engine: Engine) -> frozense
     texts = {c: sql for c, sql in resolved.expressions.items() if resolved.types[c] == "VARCHAR"}
     if not texts:
         return frozenset()
-    untidy = ", ".join(f"COUNT_IF({sql} <> {engine.trimmed(sql)} OR {sql} = '') AS {c}" for c, sql in texts.items())
+    untidy = ", ".join(f"COUNT_IF({sql} <> {engine.trimmed(sql)} OR {sql} = '') AS \"{c}\"" for c, sql in texts.items())
     counts = asked(engine, source, f'SELECT {untidy} FROM "{raw.relation}" AS raw')
-    found = engine.rows(f"SELECT {', '.join(f'SUM({c})' for c in texts)} FROM ({counts})")[0]
+    sums = ", ".join(f'SUM("{c}")' for c in texts)
+    found = engine.rows(f"SELECT {sums} FROM ({counts})")[0]
     return frozenset(column for column, count in zip(texts, found, strict=True) if count == 0)
 
 
