@@ -12,6 +12,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "endpoint.py": ("--trees", "10", "--seconds", "0.5", "--rounds", "1"),
     "explain.py": ("--rows", "4000", "--trees", "10", "--rounds", "1"),
+    "online.py": ("--few", "200", "--many", "400", "--rounds", "1"),
     "features.py": ("--events", "20000", "--rounds", "1"),
 }
 
