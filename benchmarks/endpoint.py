@@ -98,7 +98,7 @@ def different(found: dict[str, Server], bodies: list[dict[str, Any]]) -> int:
 
 
 def rounded(value: Any) -> Any:
-    """The same with all numbers in it to ten digits: what is looked up and what LightGBM says differ in the last two."""
+    """The same with all numbers in it to ten digits: looked-up values and LightGBM's differ in the last two."""
     match value:
         case float():
             return float(f"{value:.10g}")
