@@ -30,7 +30,7 @@ from serving.stages import Stage
 from serving.store import Store, open_store, runs
 from serving.store.address import store_url
 
-MEMORY = "800MB"
+MEMORY = "500MB"
 """What the engine may hold before it spills, so that a book of 100,000 accounts is scored within 2 GB in all."""
 
 

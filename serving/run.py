@@ -36,13 +36,13 @@ PART = 2000
 
 @dataclass(frozen=True)
 class Kept:
-    """A run in the store. `is_new`: written by this call; else it was there and nothing was changed, nobody told.
+    """A run in the store, and its `book` (see `serving.book.score_book`).
 
-    `alerts` says in a sentence what was told and what waits. `due` counts the accounts that a watch run was about, None
-    for a run about all.
+    `is_new`: written by this call; else it was there and nothing was changed, nobody told. `alerts` says in a sentence
+    what was told and what waits. `due` counts the accounts that a watch run was about, None for a run about all.
     """
 
-    scored: ScoredDay
+    book: pa.Table
     run: runs.Run
     is_new: bool
     alerts: str
@@ -135,7 +135,7 @@ def keep_scored(
     with store.write() as db:
         keeping = Keeping(db, model_of(bundle, run.model_version), run, outline(scored.book), targets)
         if not keeping.written.is_new:
-            return Kept(scored, keeping.written.run, False, "nobody is told again")
+            return Kept(scored.book, keeping.written.run, False, "nobody is told again")
         earlier, among = before_run(db, policy, run.as_of), whole(scored.book)
         for start in range(0, n, PART):
             tell("policy", start, n)
@@ -157,7 +157,7 @@ def keep_scored(
         )
         alerts = withheld(rules.within_budget(policy, news, earlier.before.alerts, now=run.as_of), held)
         keeping.end(alerts)
-    return Kept(scored, keeping.written.run, True, alerts.told, due if run.is_watch else None)
+    return Kept(scored.book, keeping.written.run, True, alerts.told, due if run.is_watch else None)
 
 
 def outline(book: pa.Table) -> list[Placed]:

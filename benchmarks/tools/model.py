@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from features import commercial, feedback, relationship, support, usage
 from features.declare import Feature
 from serving.booster import Booster
-from serving.bundle import Bundle, probe_of, spec_of
+from serving.bundle import Bundle, FeatureSpec, probe_of, spec_of
 from serving.calibration import Calibration, sigmoid
 from serving.health import Scale, weights
 from serving.score import by_component
@@ -40,12 +40,20 @@ def learn(trees: int) -> tuple[Bundle, Rows]:
     rows = np.floor(rng.exponential(20, (LEARN_FROM, len(specs))))
     risk = (np.log1p(rows) - 2.5) @ rng.normal(size=len(specs)) / 3 - 2
     rows[rng.random(rows.shape) < 0.1] = np.nan
+    churned = rng.random(LEARN_FROM) < sigmoid(risk)
+    words: dict[str, Any] = {"event_names": [], "all_events": [], "categories": {}}
+    return bundle_of(specs, rows, churned, words, trees), rows
+
+
+def bundle_of(
+    specs: tuple[FeatureSpec, ...], rows: Rows, churned: NDArray[np.bool_], words: dict[str, Any], trees: int
+) -> Bundle:
+    """A bundle that learns who churned, without the care that training takes: for the time that scoring takes."""
+    rng = np.random.default_rng(1)
     settings = {"objective": "binary", "num_leaves": 15, "verbose": -1, "num_threads": 1, "seed": 0}
-    churned = (rng.random(LEARN_FROM) < sigmoid(risk)).astype(float)
-    booster = Booster(lgb.train(settings, lgb.Dataset(rows, churned), trees).model_to_string())
+    booster = Booster(lgb.train(settings, lgb.Dataset(rows, churned.astype(float)), trees).model_to_string())
     slopes = dict.fromkeys((spec.component for spec in specs), 0.9)
     draws = np.array([-2.0, *slopes.values()]) + 0.1 * rng.normal(size=(200, 1 + len(slopes)))
-    words: dict[str, Any] = {"event_names": [], "all_events": [], "categories": {}}
     draft = Bundle(specs, words, booster, Calibration(-2.0, slopes, draws), {}, {}, HEALTH)
     terms = 0.9 * by_component(draft, booster.contributions(rows)[:, :-1])
     low, high = np.quantile(terms, [0.01, 0.99], axis=0)
@@ -53,7 +61,7 @@ def learn(trees: int) -> tuple[Bundle, Rows]:
     made = {"scales": scales, "weights": weights({name: scales[name] for name in HEALTH}), "about": {"base_rate": 0.1}}
     learned = Bundle(**{**vars(draft), **made})
     learned.probe.update(probe_of(learned, rows[:8]))
-    return learned, rows
+    return learned
 
 
 def bodies_of(bundle: Bundle, rows: Rows, *, explain: bool) -> list[dict[str, Any]]:

@@ -32,6 +32,14 @@ def claim(
     return {"name": name, "ours": middle, "control": theirs, **spread, "goal": goal, "holds": holds}
 
 
+def within(name: str, rounds: Sequence[Round], ours: str, control: str, what: str, most: float) -> dict[str, Any]:
+    """The claim that a contender of ours takes at most so many times what a control takes in the same round."""
+    ratios = [one[ours][what] / one[control][what] for one in rounds]
+    middle, theirs = (median(one[who][what] for one in rounds) for who in (ours, control))
+    spread = {"ratio": median(ratios), "ratio_low": min(ratios), "ratio_high": max(ratios)}
+    return {"name": name, "ours": middle, "control": theirs, **spread, "goal": most, "holds": median(ratios) <= most}
+
+
 def at_most(name: str, found: float, most: float = 0) -> dict[str, Any]:
     """The claim that something is no larger than `most`, or by default does not happen."""
     return {"name": name, "ours": found, "control": 0, "ratio": None, "goal": most, "holds": found <= most}

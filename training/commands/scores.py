@@ -63,7 +63,7 @@ def score(
         return
     with clocked() as clock:
         kept = kept_runs(settings, [as_of], model, clock, shadow=shadow, scope=scope)[0] if keep else None
-        book = kept.scored.book if kept else book_of(settings, as_of, model, clock)
+        book = kept.book if kept else book_of(settings, as_of, model, clock)
         if output:
             clock("writing", 0, 1)
             write(book, output)
@@ -158,7 +158,7 @@ def demo(
     if compared["promote"]:
         tracking.promote(settings, compared["challenger"], reasons=compared["reasons"], forced_because=None)
     with progress() as tell:
-        book = kept_runs(settings, weeks_until(last), told["model_version"], tell)[-1].scored.book
+        book = kept_runs(settings, weeks_until(last), told["model_version"], tell)[-1].book
     measured = kept_report(settings, last)
 
     def tell_all() -> None:
