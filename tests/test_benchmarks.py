@@ -10,10 +10,12 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
+    "book.py": ("--accounts", "200", "--events", "10000", "--trees", "10", "--rounds", "1"),
     "endpoint.py": ("--trees", "10", "--seconds", "0.5", "--rounds", "1"),
     "explain.py": ("--rows", "4000", "--trees", "10", "--rounds", "1"),
     "online.py": ("--few", "200", "--many", "400", "--rounds", "1"),
     "features.py": ("--events", "20000", "--rounds", "1"),
+    "training.py": ("--rows", "5000", "--rounds", "1"),
 }
 
 
@@ -24,7 +26,7 @@ def test_every_benchmark_has_a_small_size():
 @pytest.mark.parametrize("script", SMALL)
 def test_claims_are_printed_as_one_object(script):
     told = json.loads(ran(script, "--json"))
-    assert told.keys() == {"claims"}
+    assert {"claims"} <= told.keys() <= {"claims", "tables"}
     for claim in told["claims"]:
         assert {"name", "ours", "control", "ratio", "goal", "holds"} <= claim.keys()
         assert claim["holds"] in (True, False, None)
@@ -43,10 +45,48 @@ def test_explanations_agree_with_shap_and_lightgbm():
     assert claims["largest difference of a row's sum to its log-odds"]["holds"]
 
 
+def test_a_model_from_disk_is_as_good_as_one_from_memory():
+    claims = {claim["name"]: claim for claim in json.loads(ran("training.py", "--json"))["claims"]}
+    assert claims["largest difference in AUC"]["holds"]
+    assert claims["peak gigabytes"]["holds"]
+
+
 def test_the_endpoint_answers_all_and_as_the_others_do():
     claims = {claim["name"]: claim for claim in json.loads(ran("endpoint.py", "--json"))["claims"]}
     assert claims["answers that are not keepwell's"]["holds"]
     assert claims["errors"]["holds"]
+
+
+def test_a_book_is_scored_within_its_memory_and_every_stage_has_its_time():
+    claims = {claim["name"]: claim for claim in json.loads(ran("book.py", "--json"))["claims"]}
+    assert claims["peak gigabytes of the command"]["holds"]
+    assert all(claim["ours"] > 0 for claim in claims.values())
+    assert len(claims) == 6
+
+
+def test_a_report_keeps_what_was_measured_and_tells_what_failed(tmp_path):
+    kept = tmp_path / "benchmarks.json"
+    report("explain", kept, *SMALL["explain.py"])
+    first = json.loads(kept.read_text())["explain"]
+    page = kept.with_suffix(".md").read_text()
+    assert "| explain | largest difference" in page
+    assert first["commit"] in page
+    assert "cores" in first["machine"]
+    broken = report("explain", kept, "--rows", "none")
+    assert broken.returncode == 1
+    assert "did not run: explain" in broken.stderr
+    after = json.loads(kept.read_text())["explain"]
+    assert {name: after[name] for name in first} == first
+    assert "invalid int value: 'none'" in after["failed"]["failed"]
+    assert "It did not run" in kept.with_suffix(".md").read_text()
+    report("explain", kept, *SMALL["explain.py"])
+    assert "failed" not in json.loads(kept.read_text())["explain"]
+
+
+def report(name, kept, *more):
+    script = BENCHMARKS / "tools" / "report.py"
+    command = [sys.executable, "-P", str(script), "--only", name, "--kept", str(kept), "--with", *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @cache
