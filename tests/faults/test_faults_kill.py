@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select
 
 from serving.store import open_store
-from serving.store.tables import audit, decisions, idempotency, jobs
+from serving.store.tables import audit, decisions, idempotency, jobs, usage_events
 
 CLIENTS = 4
 DONE = 200, 201, 202
@@ -44,7 +44,10 @@ class Sent:
 
 
 def request(key, number):
-    """In turn an override, whose reason is its key, a job and a prediction, of a row that has its key for a name."""
+    """An override whose reason is its key, an event whose row_id is, a job or a prediction of a row of that name."""
+    if number % 4 == 3:
+        event = {"account_id": f"acme-{number % 60:02}", "at": "2026-03-01T10:00:00Z", "row_id": key}
+        return Sent(key, "/v1/events", json.dumps({"events": [event]}))
     if number % 3 == 0:
         body = {"choice": "override", "reason": key, "values": {"tier": "yellow"}}
         return Sent(key, f"/v1/accounts/acme-{number % 60:02}/decisions", json.dumps(body))
@@ -85,15 +88,17 @@ def end_leases(live):
 
 
 def kept(live):
-    """The keys of decisions and jobs, and how often each is there; each has its line in the log, the file is sound."""
+    """The keys of what is kept, and how often each is there; each has its line in the log, the file is sound."""
     with closing(open_store(live.url)) as store, store.read() as db:
         assert db.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
         assert db.exec_driver_sql("PRAGMA foreign_key_check").all() == []
         decided = dict(db.execute(select(decisions.c.id, decisions.c.reason)).all())
         asked = dict(db.execute(select(jobs.c.id, jobs.c.input)).all())
+        posted = db.scalars(select(usage_events.c.row_id)).all()
+        assert _logged(db, "post events", "accepted") == [1] * len(posted)
         assert sorted(_logged(db, "decide", "decision")) == sorted(decided)
         assert sorted(_logged(db, "job", "job")) == sorted(asked)
-    return Counter([*decided.values(), *(one["rows"][0]["external_id"] for one in asked.values())])
+    return Counter([*posted, *decided.values(), *(one["rows"][0]["external_id"] for one in asked.values())])
 
 
 def _logged(db, action, name):
