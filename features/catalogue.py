@@ -53,6 +53,11 @@ class Catalogue:
         return [feature.name for feature in self.features]
 
     @property
+    def counts_visits(self) -> bool:
+        """Whether any feature is about visits."""
+        return any("usage.session_id" in feature.needs for feature in (*self.features, *self.steps))
+
+    @property
     def components(self) -> list[str]:
         """Components that have a feature, in the order of their first one."""
         return list(dict.fromkeys(feature.component for feature in self.features))

@@ -69,7 +69,8 @@ def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell:
     if missing:
         listed = ", ".join(engine.moment(day) for day in missing)
         engine.create("missing_spine", f"SELECT * FROM spine WHERE snapshot_at IN ({listed})")
-        stretches = _stretches(engine, staged, home / "features" / "stretches", tallied.get("usage", []), missing[0])
+        usage, there = tallied.get("usage", []), home / "features" / "stretches"
+        stretches = _stretches(engine, staged, there, usage, missing[0], has_sessions=catalogue.counts_visits)
         for part in compute(engine, staged, catalogue, "missing_spine", stretches=stretches):
             rows_of = part.sql
             if len(part.days) > 1:
@@ -110,11 +111,12 @@ def vocabulary(home: Path) -> Vocabulary | None:
         raise SourceError(f"{kept[-1]} is not what Keepwell wrote there ({error}); remove {kept[-1].parent}") from error
 
 
-def _stretches(engine: Engine, staged: Staged, folder: Path, usage: list[Tally], day: datetime) -> Stretches | None:
+def _stretches(
+    engine: Engine, staged: Staged, folder: Path, usage: list[Tally], day: datetime, *, has_sessions: bool
+) -> Stretches | None:
     """Usage added up by stretches, kept by what they were added up from; numbered as those that are there already."""
     if "usage" not in staged.sources or staged.versioned("usage"):
         return None
-    has_sessions = staged.has("usage", "session_id")
     folder = folder / hashlib.sha256(repr((has_sessions, duckdb.__version__)).encode()).hexdigest()[:8]
     there = sorted(folder.glob("*/*.parquet"))
     start = datetime.fromisoformat(there[0].parent.name) if there else day

@@ -75,7 +75,7 @@ def compute(
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
     usual = ROWS_AT_ONCE if engine.name == "duckdb" else ROWS_AT_ONCE_ON_SPARK
     groups, done = list(_groups(rows, usual if most is None else most)), 0
-    stretches = stretches or _stretches(engine, staged, groups)
+    stretches = stretches or _stretches(engine, staged, catalogue, groups)
     for days in groups:
         done += sum(rows[day] for day in days)
         within = f"snapshot_at BETWEEN {engine.moment(days[0])} AND {engine.moment(days[-1])}"
@@ -102,11 +102,11 @@ def _groups(rows: dict[datetime, int], most: int) -> Iterator[list[datetime]]:
         yield group
 
 
-def _stretches(engine: Engine, staged: Staged, groups: list[list[datetime]]) -> Stretches | None:
+def _stretches(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[list[datetime]]) -> Stretches | None:
     """Where several groups look at the same usage, their years are added up from shared stretches."""
     if len(groups) < 2 or engine.name != "duckdb" or "usage" not in staged.sources or staged.versioned("usage"):
         return None
-    return Stretches(engine, groups[0][0], has_sessions=staged.has("usage", "session_id"))
+    return Stretches(engine, groups[0][0], has_sessions=catalogue.counts_visits)
 
 
 def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str:
