@@ -66,10 +66,8 @@ slow: $(INSTALLED) $(SPARK) ## the slow suites: weight recovery over 100 compani
 faults: $(INSTALLED) ## kill -9, overload, hostile bodies, failing neighbours, at length (two hours; `make test` runs them short)
 	$(BIN)/python -m pytest -q -m "slow and faults"
 
-bench: $(INSTALLED) ## features, explanations and the endpoint, each against its control (15 minutes)
-	$(BIN)/python -P benchmarks/features.py
-	$(BIN)/python -P benchmarks/explain.py
-	$(BIN)/python -P benchmarks/endpoint.py
+bench: $(INSTALLED) ## every benchmark against its control, into docs/benchmarks.md (hours; `ONLY="explain book"` for some)
+	$(BIN)/python -P benchmarks/tools/report.py $(if $(ONLY),--only $(ONLY))
 
 systems: $(INSTALLED) ## docs/systems.md: every system, where it is shown and which tests prove it
 	$(BIN)/python docs/systems.py

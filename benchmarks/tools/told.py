@@ -75,5 +75,6 @@ def told(found: Mapping[str, Any]) -> str:
 
 
 def show(tables: Sequence[str], claims: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print the claims as one JSON object, or the tables with a line for each claim."""
-    print(json.dumps({"claims": claims}, indent=2) if as_json else "\n".join([*tables, *map(told, claims)]))
+    """Print claims and tables as one JSON object, or the tables with a line for each claim."""
+    found = {"claims": claims, "tables": tables}
+    print(json.dumps(found, indent=2) if as_json else "\n".join([*tables, *map(told, claims)]))
