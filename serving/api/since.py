@@ -77,5 +77,5 @@ def told_since(result: Result, live: Live | None, since: Since) -> Result:
     if result.source != "stored" or told.data_quality is None:
         return told
     why = "no model is live" if live is None else "no run keeps its rows" if since.own is None else "no table knows it"
-    warnings = [*told.data_quality.warnings, f"{number} events were posted since and are not counted: {why}"]
+    warnings = [*told.data_quality.warnings, f"events posted since ({number}) are not counted: {why}"]
     return told.model_copy(update={"data_quality": told.data_quality.model_copy(update={"warnings": warnings})})

@@ -267,7 +267,7 @@ def test_without_a_model_the_stored_score_says_what_it_leaves_out(house, serving
     post(served, used("A"))
     found = score_of(served, "A")
     assert (found["source"], found["events_since"]) == ("stored", 1)
-    assert "1 events were posted since and are not counted: no model is live" in found["data_quality"]["warnings"]
+    assert "events posted since (1) are not counted: no model is live" in found["data_quality"]["warnings"]
 
 
 @pytest.mark.parametrize(
