@@ -47,7 +47,7 @@ def grown(told: Told, data: lgb.Dataset, rounds: int) -> str:
     booster = lgb.Booster(shared, data)
     rng = np.random.default_rng(int(told["seed"]))
     usable = [i for i in range(data.num_feature()) if data.feature_num_bin(i) > 1]
-    many = max(min(2, len(usable)), round(len(usable) * float(told["feature_fraction"])))  # as LightGBM counts
+    many = max(1, round(len(usable) * float(told["feature_fraction"])))
     component = {i: set(members) for members in told["interaction_constraints"] for i in members}
     if not usable:
         booster.update()  # a tree of one leaf: the rate
