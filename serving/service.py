@@ -7,16 +7,15 @@ they are not reached: the application stands before them, and has its own. It st
 which keeps a timer for a minute after each request. Nothing is opened at import.
 
 One process serves, unless KEEPWELL_WORKERS asks for more. They share what is in the store (keys, idempotency, jobs,
-deliveries) and what they count (`/metrics`). They do not share a model that was just swapped (one may be some seconds
-behind another), and each has its part of the limits: of a key's requests a second, too, so that a client of a single
-connection gets that part alone. So more than one is for who needs more answers a second than one processor gives.
+deliveries), a key's requests a second, what they count (`/metrics`), and the one child that asks MLflow; the service is
+ready when all are. A model is swapped by each for itself, some tenths of a second apart.
 """
 
 import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from math import ceil
@@ -125,7 +124,7 @@ def opened(config: Path) -> "Iterator[Context]":
     from serving.api.access import secret_of
     from serving.api.context import utc_now
     from serving.api.follower import Follower, command
-    from serving.api.metrics import Metrics, share
+    from serving.api.together import Together
     from serving.delivery import check_secrets, delivering, read_targets
     from serving.errors import ServingError
     from serving.policy import load as load_policy
@@ -133,27 +132,27 @@ def opened(config: Path) -> "Iterator[Context]":
     from serving.store.address import store_url
 
     settings = load(config)
-    several = workers_of(os.environ) > 1
-    if several:
-        share(settings.home_dir)
+    workers = workers_of(os.environ)
     policy = load_policy(settings.policy_file)
     facts = Facts(settings.company.name, settings.company.business_model, settings.tracking.model_name)
     models = ModelHolder(policy.bands)
     with ExitStack() as stack:
         store = open_store(store_url(settings))
         stack.callback(store.close)
+        together = stack.enter_context(closing(Together(settings.home_dir, workers))) if workers > 1 else None
         folder = os.environ.get(BUNDLE)
         if folder is None:
-            stack.enter_context(Follower(models, command(config), utc_now))
+            stack.enter_context(Follower(models, command(config), utc_now, together=together))
         elif not models.offer(Path(folder), None, at=utc_now()):
             raise ServingError(f"{BUNDLE}: {models.refused}")
+        elif together:
+            together.tell_ready()
         targets = read_targets(settings.delivery, settings.root)
         check_secrets(targets.values(), os.environ)
         stack.enter_context(delivering(store, targets))
         secret, limits = secret_of(settings.home_dir), limits_of(os.environ)
-        metrics = Metrics(models, is_shared=several)
         yield stack.enter_context(
-            open_context(store, models, policy, facts, secret=secret, limits=limits, metrics=metrics)
+            open_context(store, models, policy, facts, secret=secret, limits=limits, together=together)
         )
 
 
@@ -171,8 +170,8 @@ def limits_of(environ: Mapping[str, str]) -> "Limits":
     if "running" in given:
         given["waiting"] = 2 * given["running"]
     found, workers = Limits(**given), workers_of(environ)
-    parts = {name: ceil(getattr(found, name) / workers) for name in ("burst", "running", "waiting", "reading")}
-    return replace(found, per_second=found.per_second / workers, **parts)
+    parts = {name: ceil(getattr(found, name) / workers) for name in ("running", "waiting", "reading")}
+    return replace(found, **parts)
 
 
 def workers_of(environ: Mapping[str, str]) -> int:

@@ -9,8 +9,9 @@ from time import monotonic
 
 from serving.api.access import Access
 from serving.api.limits import Gate, Limits, Rates
-from serving.api.metrics import Metrics
+from serving.api.metrics import Metrics, share
 from serving.api.models import ModelHolder
+from serving.api.together import SharedBuckets, Together
 from serving.api.trail import Trail
 from serving.online import Inputs, ValueRanks
 from serving.policy import Policy
@@ -38,7 +39,8 @@ class Context:
     """Everything a request may use; `app.state.context` and `request.app.state.context`.
 
     `work` bounds requests that compute, `reading` those whose body is still arriving; `submitted` wakes the worker
-    of jobs. `inputs` are built of accounts with posted events, `ranks` are those by value.
+    of jobs. `together` are the processes that serve beside this one, if there are any. `inputs` are built of accounts
+    with posted events, `ranks` are those by value.
     """
 
     store: Store
@@ -55,6 +57,7 @@ class Context:
     submitted: Event
     inputs: Inputs
     ranks: ValueRanks
+    together: Together | None = None
     clock: Clock = utc_now
 
 
@@ -67,7 +70,7 @@ def open_context(
     *,
     secret: bytes,
     limits: Limits | None = None,
-    metrics: Metrics | None = None,
+    together: Together | None = None,
     clock: Clock = utc_now,
     ticks: Callable[[], float] = monotonic,
     with_worker: bool = True,
@@ -81,7 +84,7 @@ def open_context(
         facts: of the company's configuration.
         secret: signs cookies, at least 32 bytes (see `access.secret_of`).
         limits: how much a client may ask for.
-        metrics: what is counted; by default by this process alone.
+        together: the processes that serve beside this one: limits of a key, and metrics, are those of all.
         clock: now, naive UTC.
         ticks: seconds that never go back.
         with_worker: whether to do jobs here.
@@ -89,7 +92,10 @@ def open_context(
     from serving.api.worker import Worker  # jobs use the context
 
     limits = limits or Limits()
-    trail = Trail(store)
+    trail, buckets = Trail(store), None
+    if together:
+        share(together.folder / "metrics")
+        buckets = SharedBuckets(together.folder / "buckets")
     context = Context(
         store=store,
         models=models,
@@ -97,14 +103,15 @@ def open_context(
         facts=facts or Facts(),
         access=Access(store, secret, clock, ticks=ticks),
         trail=trail,
-        metrics=metrics or Metrics(models),
+        metrics=Metrics(models, is_shared=together is not None),
         limits=limits,
         work=Gate(limits.running, limits.waiting, limits.wait_seconds),
         reading=Gate(limits.reading, 0, 0.0),
-        rates=Rates(limits.per_second, limits.burst, ticks=ticks),
+        rates=Rates(limits.per_second, limits.burst, ticks=ticks, buckets=buckets),
         submitted=Event(),
         inputs=Inputs(),
         ranks=ValueRanks(),
+        together=together,
         clock=clock,
     )
     worker = Worker(context) if with_worker else None

@@ -1,6 +1,7 @@
 """Follow `models:/NAME@champion` without importing MLflow: a child process tells when the alias moves.
 
-The child is started again when it dies. Whatever happens to it or to MLflow, the last good model stays.
+The child is started again when it dies. Whatever happens to it or to MLflow, the last good model stays. Of several
+processes that serve together one has a child; it tells the others.
 """
 
 import json
@@ -15,9 +16,12 @@ from typing import IO, Self
 
 from serving.api import logs
 from serving.api.models import ModelHolder
+from serving.api.together import Together
 
 AGAIN_SECONDS = 2.0
 """How long to wait before a child that died is started again."""
+LOOK_SECONDS = 0.1
+"""Between two looks at what the process with the child was told."""
 
 
 def command(config: Path) -> list[str]:
@@ -33,6 +37,7 @@ class Follower:
         child: the command that prints a JSON object a line (see `serving.registry.Champion`).
         clock: now, naive UTC.
         again_seconds: pause before a dead child is started again.
+        together: the processes that serve beside this one.
 
     `starts` counts how often a child was started.
     """
@@ -44,9 +49,10 @@ class Follower:
         clock: Callable[[], datetime],
         *,
         again_seconds: float = AGAIN_SECONDS,
+        together: Together | None = None,
     ) -> None:
         self._holder, self._child, self._clock, self._again = holder, list(child), clock, again_seconds
-        self._stop = Event()
+        self._stop, self._together, self._read = Event(), together, ""
         self.starts = 0
         self._process: subprocess.Popen[str] | None = None
         self._thread = Thread(target=self._run, name="follower", daemon=True)
@@ -68,16 +74,31 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            with subprocess.Popen(
-                self._child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            ) as process:
-                self._process = process
-                self.starts += 1
-                assert process.stdout is not None
-                self._listen(process.stdout)
-                process.terminate()
-            if not self._stop.wait(self._again):
-                logs.tell("follower started again", code=process.returncode)
+            if self._together is None or self._together.leads():
+                self._ask()
+            else:
+                self._read_on(self._together)
+
+    def _ask(self) -> None:
+        """By a child, until it ends."""
+        with subprocess.Popen(
+            self._child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            self._process = process
+            self.starts += 1
+            assert process.stdout is not None
+            self._listen(process.stdout)
+            process.terminate()
+        if not self._stop.wait(self._again):
+            logs.tell("follower started again", code=process.returncode)
+
+    def _read_on(self, together: Together) -> None:
+        """What the process with the child was told, if that is new."""
+        told = together.published()
+        if told and told != self._read:
+            self._read = told
+            self._heard(json.loads(told))
+        self._stop.wait(LOOK_SECONDS)
 
     def _listen(self, lines: IO[str]) -> None:
         for line in lines:
@@ -87,6 +108,8 @@ class Follower:
                 told = json.loads(line)
             except ValueError:
                 continue  # a library's chatter
+            if self._together:
+                self._together.publish(line)
             self._heard(told)
 
     def _heard(self, told: dict[str, str | None]) -> None:
@@ -99,3 +122,5 @@ class Follower:
         elif holder.current is None or holder.current.version != version:
             is_taken = holder.offer(Path(folder), version, at=self._clock(), run_id=told.get("run_id"))
             logs.tell("model taken into service" if is_taken else "model refused", version=version, why=holder.refused)
+        if self._together and holder.problem() is None:
+            self._together.tell_ready()

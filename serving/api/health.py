@@ -21,7 +21,10 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """GET /readyz: 200 when the store answers and the live model scores its probe rows right, else 503."""
+    """GET /readyz: 200 when the store answers and the live model scores its probe rows right, else 503.
+
+    Of several processes all must have said that they are ready, and be there.
+    """
     checks = await run_in_threadpool(_checks, request.app.state.context)
     is_ready = set(checks.values()) == {"ok"}
     return JSONResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503, headers=NO_STORE)
@@ -44,10 +47,14 @@ def _checks(context: Context) -> dict[str, str]:
             runs.latest(db)
     except ServingError as error:
         store = str(error)
-    for name, problem in (("model", model), ("store", store)):
+    problems = {"model": model, "store": store}
+    if context.together:
+        missing = context.together.missing
+        problems["workers"] = f"{missing} are not ready" if missing else None
+    for name, problem in problems.items():
         if problem:
             logs.tell("not ready", check=name, problem=problem)
-    return {"model": "failed" if model else "ok", "store": "failed" if store else "ok"}
+    return {name: "failed" if problem else "ok" for name, problem in problems.items()}
 
 
 ROUTES = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -2,16 +2,19 @@
 
 from asyncio import Semaphore, timeout
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect, Request
 
 from serving.api.problems import Problem
 
 MB = 2**20
+MOST_NAMES = 10_000
+"""Keys whose buckets one process remembers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +82,47 @@ class Gate:
             raise Problem("overloaded", retry_after=1) from None
 
 
+class Buckets(Protocol):
+    """What is left in each name's bucket of requests, and since when."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While it is open, nobody else changes a bucket."""
+
+    def get(self, name: str) -> tuple[float, float] | None:
+        """What was put last; None for a name that is new or was forgotten."""
+
+    def put(self, name: str, held: tuple[float, float]) -> None:
+        """Remember."""
+
+
+class OwnBuckets:
+    """Those of this process; of many names those that asked last are remembered."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[float, float]] = {}
+        self.alone, self.get = nullcontext, self._held.get
+
+    def put(self, name: str, held: tuple[float, float]) -> None:
+        """Remember."""
+        self._held.pop(name, None)
+        self._held[name] = held
+        if len(self._held) > MOST_NAMES:
+            del self._held[next(iter(self._held))]
+
+
 class Rates:
     """A bucket of `burst` requests for each name, refilled at `per_second` (Turner's token bucket)."""
 
-    def __init__(self, per_second: float, burst: int, *, ticks: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        burst: int,
+        *,
+        ticks: Callable[[], float] = monotonic,
+        buckets: Buckets | None = None,
+    ) -> None:
         self._per_second, self._burst, self._ticks = per_second, burst, ticks
-        self._held: dict[str, tuple[float, float]] = {}
+        self._buckets = buckets or OwnBuckets()
 
     def take(self, name: str) -> None:
         """Take one request.
@@ -93,15 +131,12 @@ class Rates:
             Problem: 429, the bucket is empty; it says when there will be one again.
         """
         now = self._ticks()
-        left, since = self._held.get(name, (float(self._burst), now))
-        left = min(self._burst, left + (now - since) * self._per_second)
+        with self._buckets.alone():
+            left, since = self._buckets.get(name) or (float(self._burst), now)
+            left = min(self._burst, left + (now - since) * self._per_second)
+            self._buckets.put(name, (left - 1 if left >= 1 else left, now))
         if left < 1:
-            self._held[name] = left, now
             raise Problem("rate-limited", retry_after=ceil((1 - left) / self._per_second))
-        self._held[name] = left - 1, now
-        if len(self._held) > 10_000:  # full buckets need not be remembered
-            full = self._burst / self._per_second
-            self._held = {n: held for n, held in self._held.items() if now - held[1] < full}
 
 
 @dataclass(frozen=True)

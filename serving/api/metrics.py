@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from shutil import rmtree
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -19,16 +18,11 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus_client keeps what processes count, if this was set when it was imported; BentoML sets it."""
 
 
-def share(home: Path) -> None:
-    """From now on count in a folder that the processes of this service share, and no other service; others' go."""
-    if SHARED not in os.environ:
-        return  # nobody serves beside us
-    mine = home / "metrics" / str(os.getppid())
-    mine.mkdir(parents=True, exist_ok=True)
-    for other in mine.parent.iterdir():
-        if other != mine and not Path("/proc", other.name).exists():
-            rmtree(other, ignore_errors=True)
-    os.environ[SHARED] = str(mine)
+def share(folder: Path) -> None:
+    """From now on count in a folder where the processes of this service do, and those of no other."""
+    if SHARED in os.environ:
+        folder.mkdir(exist_ok=True)
+        os.environ[SHARED] = str(folder)
 
 
 class Metrics:

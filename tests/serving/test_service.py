@@ -125,10 +125,8 @@ def test_importing_the_service_opens_nothing(tmp_path):
         ({}, (100, 200, 8, 16)),
         ({"KEEPWELL_REQUESTS_PER_SECOND": "7"}, (7, 14, 8, 16)),
         ({"KEEPWELL_CONCURRENCY": "3"}, (100, 200, 3, 6)),
-        pytest.param({"KEEPWELL_WORKERS": "2"}, (50, 100, 4, 8), id="two workers have half of it each"),
-        pytest.param(
-            {"KEEPWELL_WORKERS": "3", "KEEPWELL_CONCURRENCY": "1"}, (100 / 3, 67, 1, 1), id="but one at least"
-        ),
+        pytest.param({"KEEPWELL_WORKERS": "2"}, (100, 200, 4, 8), id="two workers have half of the places"),
+        pytest.param({"KEEPWELL_WORKERS": "4", "KEEPWELL_CONCURRENCY": "1"}, (100, 200, 1, 1), id="but one at least"),
     ],
 )
 def test_the_environment_sets_the_limits(environ, wanted):
@@ -148,7 +146,7 @@ def test_a_configuration_that_cannot_be_served_is_refused_before_anything_starts
         serve(company[0])
 
 
-def test_two_workers_share_keys_idempotency_jobs_and_metrics(company, monkeypatch):
+def test_two_workers_share_keys_idempotency_jobs_limits_and_metrics(company, monkeypatch):
     """A connection comes to either; what one has done the other knows."""
     config, url, token = company
     monkeypatch.setenv("KEEPWELL_WORKERS", "2")
