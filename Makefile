@@ -63,10 +63,10 @@ evidence: $(INSTALLED) ## train on the real data sets and print their evidence (
 slow: $(INSTALLED) $(SPARK) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
 	$(BIN)/python -m pytest -q -n 2 -m "slow and not faults"
 
-faults: $(INSTALLED) ## kill -9, overload, hostile bodies, failing neighbours, at length (two hours; `make test` runs them short)
+faults: $(INSTALLED) $(SPARK) ## kill -9, overload, hostile bodies, failing neighbours, at length (two hours; `make test` runs them short)
 	$(BIN)/python -m pytest -q -m "slow and faults"
 
-bench: $(INSTALLED) ## every benchmark against its control, into docs/benchmarks.md (hours; `ONLY="explain book"` for some)
+bench: $(INSTALLED) $(SPARK) ## every benchmark against its control, into docs/benchmarks.md (hours; `ONLY="explain book"` for some)
 	$(BIN)/python -P benchmarks/tools/report.py $(if $(ONLY),--only $(ONLY))
 
 systems: $(INSTALLED) ## docs/systems.md: every system, where it is shown and which tests prove it

@@ -18,12 +18,15 @@ SMALL = {
     "training.py": ("--rows", "5000", "--rounds", "1"),
 }
 
+SLOW = {"spark.py": ("--rows", "20000", "--rounds", "1")}
+"""Small, and yet minutes."""
+
 
 def test_every_benchmark_has_a_small_size():
-    assert SMALL.keys() == {path.name for path in BENCHMARKS.glob("*.py")}
+    assert SMALL.keys() | SLOW.keys() == {path.name for path in BENCHMARKS.glob("*.py")}
 
 
-@pytest.mark.parametrize("script", SMALL)
+@pytest.mark.parametrize("script", [*SMALL, *(pytest.param(script, marks=pytest.mark.slow) for script in SLOW)])
 def test_claims_are_printed_as_one_object(script):
     told = json.loads(ran(script, "--json"))
     assert {"claims"} <= told.keys() <= {"claims", "tables"}
@@ -37,6 +40,12 @@ def test_features_agree_with_the_group_by_and_stay_small():
     claims = {claim["name"]: claim for claim in json.loads(ran("features.py", "--json"))["claims"]}
     assert claims["rows or values that pandas has otherwise"]["holds"]
     assert claims["peak gigabytes"]["holds"]
+
+
+@pytest.mark.slow
+def test_spark_has_the_same_cells():
+    claims = {claim["name"]: claim for claim in json.loads(ran("spark.py", "--json"))["claims"]}
+    assert claims["differing cells"]["holds"]
 
 
 def test_explanations_agree_with_shap_and_lightgbm():
@@ -91,5 +100,5 @@ def report(name, kept, *more):
 
 @cache
 def ran(script: str, *words: str) -> str:
-    command = [sys.executable, "-P", str(BENCHMARKS / script), *SMALL[script], *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    command = [sys.executable, "-P", str(BENCHMARKS / script), *(SMALL | SLOW)[script], *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
