@@ -125,5 +125,6 @@ def _without_addresses(text: str) -> str:
 
 def _reason(error: Exception) -> str:
     """The last line that names an error: of Python's traceback on a worker, where there is one."""
-    named = re.findall(r"^\s*(?:Caused by: )?([\w.]*(?:Error|Exception|Failed): .+)$", str(error), flags=re.MULTILINE)
+    found = r"^[:\s]*(?:Caused by: )?([\w.]*(?:Error|Exception|Failed): .+)$"
+    named = re.findall(found, str(error), flags=re.MULTILINE)
     return str(named[-1] if named else str(error).strip().splitlines()[0]).strip().rstrip(".")

@@ -147,6 +147,16 @@ class TestOnSpark:
             clusters._workers(spark, 3)
 
 
+def test_of_a_lost_worker_java_tells_the_reason():
+    told = (
+        "An error occurred while calling o1.collect.\n: org.apache.spark.SparkException: Job aborted: executor lost.\n"
+    )
+    assert (
+        clusters._reason(Exception(told + "\tat org.apache"))
+        == "org.apache.spark.SparkException: Job aborted: executor lost"
+    )
+
+
 def test_executors_that_come_and_go_are_refused():
     session = SimpleNamespace(conf={"spark.dynamicAllocation.enabled": "true"})
     with pytest.raises(EvidenceError, match=r'set "spark.dynamicAllocation.enabled" = false in \[spark.settings\]'):
