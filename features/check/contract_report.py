@@ -140,8 +140,8 @@ def _segments(engine: Engine, staged: Staged) -> dict[str, int]:
     """Accounts by segment, as known now."""
     if not staged.has("accounts", "segment"):
         return {}
-    counted = engine.run(
+    counted = engine.rows(
         "SELECT COALESCE(segment, ''), COUNT(*) FROM accounts WHERE superseded_at IS NULL "
         "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50"
-    ).fetchall()
-    return dict(counted)
+    )
+    return {str(segment): int(str(n)) for segment, n in counted}

@@ -36,9 +36,12 @@ def accounts_without_usage(engine: Engine, staged: Staged) -> float | None:
     """Share of accounts that no usage row names; None without a usage source."""
     if "usage" not in staged.sources:
         return None
-    sql = "SELECT AVG(CAST(account_id NOT IN (SELECT DISTINCT account_id FROM usage) AS INTEGER)) FROM accounts"
-    share = engine.run(f"{sql} WHERE superseded_at IS NULL").fetchall()[0][0]
-    return None if share is None else float(share)
+    [(share,)] = engine.rows(
+        """SELECT AVG(CASE WHEN u.account_id IS NULL THEN 1 ELSE 0 END)
+           FROM accounts a LEFT JOIN (SELECT DISTINCT account_id FROM usage) u ON u.account_id = a.account_id
+           WHERE a.superseded_at IS NULL"""
+    )
+    return None if share is None else float(str(share))
 
 
 def contradiction(engine: Engine, staged: Staged) -> Contradiction | None:
@@ -46,10 +49,11 @@ def contradiction(engine: Engine, staged: Staged) -> Contradiction | None:
     if not {"usage", "subscriptions"} <= staged.sources.keys():
         return None
     step = max(1, staged.sources["accounts"].rows_good // SAMPLED_ACCOUNTS)
-    some = f"superseded_at IS NULL AND HASH(account_id) % {step} = 0"
-    shares = engine.run(f"""
+    some = f"superseded_at IS NULL AND {engine.key_hash(['account_id'])} % {step} = 0"
+    [shares] = engine.rows(f"""
     WITH terms AS (
-        SELECT account_id, CAST(started_at AS DATE) AS begins, CAST(COALESCE(ended_at, 'infinity') AS DATE) AS ends
+        SELECT account_id, CAST(started_at AS DATE) AS begins,
+               COALESCE(CAST(ended_at AS DATE), DATE '9999-12-31') AS ends
         FROM subscriptions WHERE {some}
     ), days AS (
         SELECT account_id, CAST("at" AS DATE) AS day, COUNT(*) AS n FROM usage
@@ -67,10 +71,10 @@ def contradiction(engine: Engine, staged: Staged) -> Contradiction | None:
         COALESCE(AVG(CAST(COALESCE(last_day > ends + {AFTERWARDS}, false) AS INTEGER))
             FILTER (ends + {AFTERWARDS} < (SELECT MAX(day) FROM days)), 0)
     FROM by_contract LEFT JOIN by_account USING (account_id)
-    """).fetchall()[0]
+    """)
     if shares[1] is None:
         return None
-    outside, unused, after = (float(share) for share in shares)
+    outside, unused, after = (float(str(share)) for share in shares)
     return Contradiction(rows_outside_terms=outside, terms_never_used=unused, used_after_end=after)
 
 
@@ -108,7 +112,7 @@ def constant(engine: Engine, told: StagedSource) -> list[str]:
     if not names or not told.rows_good:
         return []
     wanted = ", ".join(
-        f'CAST(MIN("{n}") AS VARCHAR), MIN("{n}") IS NOT DISTINCT FROM MAX("{n}") AND COUNT("{n}") IN (0, COUNT(*))'
+        f'CAST(MIN("{n}") AS STRING), MIN("{n}") IS NOT DISTINCT FROM MAX("{n}") AND COUNT("{n}") IN (0, COUNT(*))'
         for n in names.values()
     )
     row = engine.rows(f'SELECT {wanted} FROM "{told.name}"')[0]
@@ -124,8 +128,9 @@ def leading_zeros(engine: Engine) -> list[str]:
     """Sources whose unknown accounts would be known if ids had their leading zeros, or had lost them, on both sides."""
     unknown = "reason LIKE 'unknown account%'"
     counted = engine.rows(f"""
-    SELECT source, COUNT(*) FROM {QUARANTINE} SEMI JOIN (SELECT LTRIM(account_id, '0') AS id FROM accounts) AS known
-        ON LTRIM(SPLIT_PART(reason, ': ', 2), '0') = known.id
+    SELECT source, COUNT(*) FROM {QUARANTINE}
+    SEMI JOIN (SELECT TRIM(LEADING '0' FROM account_id) AS id FROM accounts) AS known
+        ON TRIM(LEADING '0' FROM SPLIT_PART(reason, ': ', 2)) = known.id
     WHERE {unknown} GROUP BY source ORDER BY source
     """)
     return [
