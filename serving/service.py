@@ -6,9 +6,10 @@ BentoML's own addresses (`/metrics`, `/docs.json`, `/schema.json`, its probes an
 they are not reached: the application stands before them, and has its own. It stands before BentoML's middleware too,
 which keeps a timer for a minute after each request. Nothing is opened at import.
 
-One process serves, unless KEEPWELL_WORKERS asks for more. They share what is in the store (keys, idempotency, jobs,
-deliveries), a key's requests a second, what they count (`/metrics`), and the one child that asks MLflow; the service is
-ready when all are. A model is swapped by each for itself, some tenths of a second apart.
+KEEPWELL_WORKERS says how many processes serve: by default one, by `keepwell serve` one a core. They share what is in
+the store (keys, idempotency, jobs, deliveries), a key's requests a second, what they count (`/metrics`), and the one
+child that asks MLflow; the service is ready when all are. A model is swapped by each for itself, tenths of a second
+apart.
 """
 
 import gc
@@ -40,6 +41,7 @@ CONFIG, BUNDLE = "KEEPWELL_CONFIG", "KEEPWELL_BUNDLE"
 HOST, PORT = "127.0.0.1", 3000
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "OTEL_SDK_DISABLED": "true"}
 WORKERS = "KEEPWELL_WORKERS"
+MOST_WORKERS = 4
 LIMITS = {"KEEPWELL_REQUESTS_PER_SECOND": "per_second", "KEEPWELL_CONCURRENCY": "running"}
 
 
@@ -183,6 +185,11 @@ def workers_of(environ: Mapping[str, str]) -> int:
     return _whole(environ, WORKERS) if WORKERS in environ else 1
 
 
+def usual_workers() -> int:
+    """One process a core, four at most: each holds some 150 MB."""
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
 def _whole(environ: Mapping[str, str], name: str) -> int:
     from serving.errors import ServingError
 
@@ -202,7 +209,9 @@ def pages() -> "Sequence[BaseRoute]":
 
 
 def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = None) -> "Popen[bytes]":
-    """Start the service in a process of its own; stop it with `terminate()`, and it ends what it started.
+    """Start the service; stop it with `terminate()`, and it ends what it started.
+
+    `usual_workers` processes serve, unless KEEPWELL_WORKERS says how many.
 
     Args:
         config: the company.
@@ -221,7 +230,7 @@ def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = N
     load_policy(settings.policy_file)
     secret_of(settings.home_dir)
     limits_of(os.environ)
-    environ = {**os.environ, **QUIET, CONFIG: str(config.resolve())}
+    environ = {WORKERS: str(usual_workers()), **os.environ, **QUIET, CONFIG: str(config.resolve())}
     words = ["serve", "serving.service:Keepwell", "--host", host, "--port", str(port)]
     command = [sys.executable, "-m", "bentoml", *words]
     if log is None:

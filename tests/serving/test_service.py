@@ -15,7 +15,7 @@ import pytest
 
 from serving.bundle import save
 from serving.errors import ServingError
-from serving.service import limits_of, serve
+from serving.service import limits_of, serve, usual_workers
 from serving.store import audit, keys, open_store
 
 CONFIG = """
@@ -64,8 +64,14 @@ def ready(address, process, seconds=120):
     return False
 
 
-def test_the_service_starts_answers_hides_bentomls_addresses_and_stops(company):
+def serving(process):
+    """How many processes serve."""
+    return sum("_bentoml_impl.worker.service" in one.cmdline() for one in psutil.Process(process.pid).children())
+
+
+def test_the_service_starts_answers_hides_bentomls_addresses_and_stops(company, monkeypatch):
     config, url, token = company
+    monkeypatch.delenv("KEEPWELL_WORKERS", raising=False)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -73,6 +79,7 @@ def test_the_service_starts_answers_hides_bentomls_addresses_and_stops(company):
     try:
         address = f"http://127.0.0.1:{port}"
         assert ready(address, process)
+        assert serving(process) == usual_workers()
         body = {"rows": [{"external_id": "x", "features": {"nps_last": 3, "mrr": 100}}]}
         assert asked(f"{address}/v1/predict", body)[0] == 401
         status, answer = asked(f"{address}/v1/predict", body, token)
@@ -157,10 +164,7 @@ def test_two_workers_share_keys_idempotency_jobs_limits_and_metrics(company, mon
     row = {"external_id": "x", "features": {"active_days_28d": 3.0}}
     try:
         assert ready(address, process)
-        serving = [
-            one for one in psutil.Process(process.pid).children() if "_bentoml_impl.worker.service" in one.cmdline()
-        ]
-        assert len(serving) == 2
+        assert serving(process) == 2
         for path, body, status in (("predict", {"rows": [row]}, 200), ("jobs", {"rows": [row] * 300}, 202)):
             once = {"Idempotency-Key": path}
             answers = {asked(f"{address}/v1/{path}", body, token, once) for _ in range(20)}
