@@ -59,13 +59,14 @@ def score_day(
         raise ServingError(f"no account is in the population on {day:%Y-%m-%d}; choose a day within the data")
     engine.create("book_spine", "SELECT account_id, snapshot_at FROM spine")
     catalogue = declare(staged, Vocabulary.from_dict(bundle.vocabulary))
-    features = table.build(engine, staged, catalogue, "book_spine")
+    features, explained = _features(engine, staged, catalogue, bundle)
     profile = _profile(engine, bundle, features)
     keys, rows = features.select(KEYS), matrix(bundle, features)
     del features
     usual = _baseline(engine, staged, catalogue, bundle, keys, tell)
     tell("drivers", 0, len(keys))
-    found = score(bundle, rows)
+    found = score(bundle, rows, explained)
+    del explained
     tell("reasons", 0, len(keys))
     order = _riskiest_first(bundle, keys, rows, found)
     keys, profile, found = keys.take(order), profile.take(order), found.take(order)
@@ -82,6 +83,15 @@ def score_day(
         scored_at=datetime.now(UTC).replace(tzinfo=None),
     )
     return ScoredDay(book, _named(bundle, keys["account_id"], rows), _named(bundle, keys["account_id"], usual))
+
+
+def _features(engine: Engine, staged: Staged, catalogue: Catalogue, bundle: Bundle) -> tuple[pa.Table, Array | None]:
+    """The feature table of the book, and its SHAP values where it was computed on several machines."""
+    if engine.name == "duckdb" or bundle.booster is None:
+        return table.build(engine, staged, catalogue, "book_spine"), None
+    from serving import spread  # which only a cluster needs
+
+    return spread.explained(engine, staged, catalogue, bundle, "book_spine")
 
 
 def _riskiest_first(bundle: Bundle, keys: pa.Table, rows: Array, found: Scores) -> NDArray[np.uint64]:

@@ -57,11 +57,14 @@ class Scores:
         )
 
 
-def score(bundle: Bundle, rows: Array) -> Scores:
-    """Score rows (n, features) in the order of `bundle.features`; NaN is an unknown value."""
+def score(bundle: Bundle, rows: Array, explained: Array | None = None) -> Scores:
+    """Score rows (n, features) in the order of `bundle.features`; NaN is an unknown value.
+
+    `explained` are their SHAP values (n, features + 1), where another machine has worked them out.
+    """
     if bundle.booster is None or bundle.calibration is None:
         return _typical(bundle, rows)
-    contributions = explain.contributions(bundle.booster, rows)[:, :-1]
+    contributions = (explain.contributions(bundle.booster, rows) if explained is None else explained)[:, :-1]
     drivers = contributions * _slopes(bundle)
     margins = by_component(bundle, contributions)
     terms = bundle.calibration.terms(margins)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pyspark import StorageLevel
     from pyspark.sql import DataFrame, SparkSession
 
+Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+"""What an executor does with the batches of a part of a table."""
+
 TYPES = {
     "string": "VARCHAR",
     "int": "INTEGER",
@@ -80,6 +83,18 @@ class SparkEngine(SparkDialect, Engine):
         """Run a query and return its rows."""
         table: pa.Table = self._attempt(lambda: self._sql(sql).toArrow())
         return table
+
+    def through(
+        self, sql: str, task: "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]", more: str
+    ) -> pa.Table:
+        """Run a query, and its batches through a function where they are; `more` are the columns that it appends."""
+
+        def run() -> pa.Table:
+            frame = self.session.sql(sql)
+            known = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in frame.schema)
+            return frame.mapInArrow(task, f"{known}, {more}").toArrow()
+
+        return self._attempt(run)
 
     def batches(self, sql: str, rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """Run a query and return its rows in batches; all of them are in memory at once."""
