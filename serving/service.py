@@ -186,7 +186,7 @@ def workers_of(environ: Mapping[str, str]) -> int:
 
 
 def usual_workers() -> int:
-    """One process a core, four at most: each holds some 150 MB."""
+    """One process a core, four at most: each holds some 250 MB."""
     return min(os.cpu_count() or 1, MOST_WORKERS)
 
 

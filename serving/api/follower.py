@@ -63,6 +63,8 @@ class Follower:
         return self._process.pid if self._process else None
 
     def __enter__(self) -> Self:
+        if self._together:
+            self._hear_new(self._together)  # who is started again takes no request before it has the model
         self._thread.start()
         return self
 
@@ -93,12 +95,15 @@ class Follower:
             logs.tell("follower started again", code=process.returncode)
 
     def _read_on(self, together: Together) -> None:
+        self._hear_new(together)
+        self._stop.wait(LOOK_SECONDS)
+
+    def _hear_new(self, together: Together) -> None:
         """What the process with the child was told, if that is new."""
         told = together.published()
         if told and told != self._read:
             self._read = told
             self._heard(json.loads(told))
-        self._stop.wait(LOOK_SECONDS)
 
     def _listen(self, lines: IO[str]) -> None:
         for line in lines:

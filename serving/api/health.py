@@ -23,7 +23,7 @@ async def livez(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """GET /readyz: 200 when the store answers and the live model scores its probe rows right, else 503.
 
-    Of several processes all must have said that they are ready, and be there.
+    Of several processes all must have become ready once; when one ends later, the others serve.
     """
     checks = await run_in_threadpool(_checks, request.app.state.context)
     is_ready = set(checks.values()) == {"ok"}

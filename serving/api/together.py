@@ -41,9 +41,8 @@ class Together:
 
     @property
     def missing(self) -> int:
-        """How many processes are not ready, or not there."""
-        told = [int(path.name.partition("-")[2]) for path in self.folder.glob("ready-*")]
-        return self.size - sum(map(_is_alive, told))
+        """How many processes were not ready yet; one that is started again while the others serve is none of them."""
+        return max(0, self.size - len([*self.folder.glob("ready-*")]))
 
     def leads(self) -> bool:
         """Whether this process is the one that does what only one does; another follows when it ends."""
