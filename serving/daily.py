@@ -129,7 +129,7 @@ def _baseline(
         _only_when_there(matrix(bundle, past, into=values[at:done]), past)
         at = done
         tell("features", 1 + done // n, DATES)
-    return medians(values.reshape(len(BASELINE_DAYS), n, -1))
+    return medians(values.reshape(len(BASELINE_DAYS), n, -1)).copy()  # the other dates' values go
 
 
 def _only_when_there(values: Array, past: pa.Table) -> None:

@@ -201,6 +201,10 @@ def test_the_scored_book_adds_up(company, life):
 def test_the_store_holds_what_the_file_holds_and_the_same_run_once(company, life):
     told, again = life["score"].json, life["score again"].json
     assert (told["is_new"], again["is_new"]) == (True, False)
+    stages = ["reading the sources", "model", "features", "drivers", "reasons", "policy", "encoding", "store"]
+    assert list(told["stages"])[:8] == stages
+    assert all(took["seconds"] > 0 for took in told["stages"].values())
+    assert "policy" not in again["stages"]
     assert told["run"] == again["run"]
     store = open_store(f"sqlite:///{company / '.keepwell' / 'store.db'}")
     with store.read() as db:
