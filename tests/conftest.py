@@ -306,10 +306,16 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from features.spark.session import open_session
 
     home = tmp_path_factory.mktemp("spark")
+    quick = {
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    }  # less compiling: runs are short
     settings = Settings(
         root=home,
         engine="spark",
-        spark={"master": "local[2]", "settings": {"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2"}},
+        spark={
+            "master": "local[2]",
+            "settings": {"spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2", **quick},
+        },
         sources={"subscriptions": {"path": "none"}},
     )
     with open_session(settings) as session:

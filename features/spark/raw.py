@@ -78,8 +78,8 @@ def _from_csv(files: list[Path], relation: str, engine: SparkEngine) -> str:
     parts = []
     for number, ((delimiter, *names), group) in enumerate(alike.items()):
         engine.frame(f"{relation}_{number}", _csv(delimiter, names, group))
-        own = ", ".join(f'"{c}"' if c in names else f'CAST(NULL AS STRING) AS "{c}"' for c in (*columns, CORRUPT))
-        parts.append(f'SELECT {own} FROM "{relation}_{number}"')
+        own = ", ".join(f'"{c}"' if c in names else f'CAST(NULL AS STRING) AS "{c}"' for c in columns)
+        parts.append(f'SELECT {own}, {CORRUPT} FROM "{relation}_{number}"')
     engine.create(f"{relation}_lines", " UNION ALL ".join(parts))
     _refuse_other_encodings(files, columns, f"{relation}_lines", engine)
     read = ", ".join(f'"{column}"' for column in columns)

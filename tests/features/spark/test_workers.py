@@ -153,7 +153,7 @@ def test_a_worker_killed_after_staging_leaves_the_features_what_they_are(tmp_pat
     job = started(config, out)
     assert job.stdout.readline() == "staged\n", job.stderr.read()
     cluster.kill(cluster.workers[0])
-    _, told = job.communicate("\n", timeout=400)
+    _, told = job.communicate("\n", timeout=1200)
     assert job.returncode == 0, told
     assert pq.read_table(out).equals(on_duckdb(config, tmp_path / "home"))
 
@@ -166,7 +166,7 @@ def test_with_every_worker_lost_the_former_file_stays_and_the_message_says_why(t
     for worker in cluster.workers:
         cluster.kill(worker)
     cluster.processes.append(cluster.start("worker.Worker", "--cores", 1, "--memory", "1g", cluster.master))
-    _, told = job.communicate("\n", timeout=400)
+    _, told = job.communicate("\n", timeout=1200)
     assert job.returncode != 0
     assert "SourceError: Spark: " in told
     assert "lost" in told.splitlines()[-1]
