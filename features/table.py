@@ -133,10 +133,10 @@ def _join(catalogue: Catalogue, scans: list[str], group: str) -> str:
         f"LEFT JOIN scan_{scan} ON scan_{scan}.account_id = s.account_id AND scan_{scan}.snapshot_at = s.snapshot_at"
         for scan in scans
     )
-    derived = [f for f in catalogue.features if f.scan == DERIVED]
+    derived = [f'CAST({f.sql} AS DOUBLE) AS "{f.name}"' for f in catalogue.features if f.scan == DERIVED]
     table = f"SELECT s.account_id, s.snapshot_at, {columns} FROM {group} s {joins}"
-    for f in derived:
-        table = f'SELECT *, CAST({f.sql} AS DOUBLE) AS "{f.name}" FROM ({table})'
+    if derived:
+        table = f"SELECT *, {', '.join(derived)} FROM ({table})"
     order = ", ".join(f'"{name}"' for name in (*KEYS, *catalogue.names))
     return f"SELECT {order} FROM ({table}) ORDER BY snapshot_at, account_id"
 
