@@ -156,6 +156,8 @@ def _told(error: Exception) -> str:
         return f'Referenced column "{parameters.get("objectName", "").replace("`", "")}" not found'
     java = getattr(error, "java_exception", None)
     text = str(java.getMessage()) if java is not None else str(error)
+    if "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND" in text or "Checkpoint block" in text:
+        return "Spark lost all workers that held a table; nothing was written; when workers are back, run it again"
     return f"Spark: {text.strip().splitlines()[0] if text.strip() else type(error).__name__}"
 
 

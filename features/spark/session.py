@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from logging import CRITICAL, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
+from warnings import filterwarnings
 
 from features.config import Settings
 from features.errors import SourceError
@@ -56,6 +57,7 @@ def open_session(settings: Settings) -> Iterator["SparkSession"]:
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
+    filterwarnings("ignore", "PySpark does not yet fully support pandas")  # nothing here goes through pandas
     getLogger("SQLQueryContextLogger").setLevel(CRITICAL)  # it prints every error that is raised, too
     running = SparkSession.getActiveSession()
     try:
