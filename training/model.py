@@ -198,8 +198,11 @@ def dataset(matrix: Matrix, churned: Rows, features: tuple[Feature, ...]) -> lgb
 
 
 class _Dataset(lgb.Dataset):  # type: ignore[misc]
-    """Binning drops features that no leaf could split on; for a stored matrix LightGBM forgets a leaf's size there."""
+    """Binning looks at a sample of very many rows, and drops features that no leaf could split on.
+
+    For a stored matrix LightGBM forgets there which seed draws the sample, and how large a leaf is.
+    """
 
     def get_params(self) -> dict[str, Any]:
         told: dict[str, Any] = super().get_params()
-        return told | {name: self.params[name] for name in ("min_data_in_leaf",) if name in (self.params or {})}
+        return told | {name: self.params[name] for name in ("min_data_in_leaf", "seed") if name in (self.params or {})}
