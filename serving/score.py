@@ -89,7 +89,7 @@ def score(bundle: Bundle, rows: Array, explained: Array | None = None) -> Scores
 
 def by_component(bundle: Bundle, contributions: Array) -> Array:
     """Sums of contributions (n, features) over each component's features: (n, components)."""
-    return np.array([contributions[:, columns].sum(axis=1) for columns in _columns(bundle)]).T
+    return np.array([contributions.take(columns, axis=1).sum(axis=1) for columns in _columns(bundle)]).T
 
 
 @lru_cache(maxsize=4)

@@ -112,3 +112,19 @@ def test_each_bundle_sums_its_own_columns(bundle, rows):
     contributions = bundle.booster.contributions(rows[:20])[:, :-1]
     wanted = by_component(bundle, contributions)
     np.testing.assert_allclose(by_component(turned, contributions[:, ::-1]), wanted, atol=1e-12)
+
+
+def test_a_row_alone_scores_as_in_a_book_to_the_bit(bundle, rows):
+    book = score(bundle, rows)
+    for i in range(50):
+        alone = score(bundle, rows[i : i + 1])
+        for name in ("probability", "log_odds", "drivers", "terms", "health"):
+            assert getattr(alone, name)[0].tobytes() == getattr(book, name)[i].tobytes(), name
+
+
+def test_a_row_alone_sums_to_its_components_as_in_a_book_to_the_bit(bundle):
+    wide = replace(bundle, features=bundle.features * 6)
+    contributions = np.random.default_rng(0).normal(size=(50, len(wide.features)))
+    book = by_component(wide, contributions)
+    for i in range(50):
+        assert by_component(wide, contributions[i : i + 1])[0].tobytes() == book[i].tobytes()
