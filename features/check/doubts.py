@@ -66,10 +66,10 @@ def contradiction(engine: Engine, staged: Staged) -> Contradiction | None:
         SELECT account_id, BOOL_OR(inside) AS used, MAX(day) AS last_day FROM judged GROUP BY account_id
     ), by_contract AS (SELECT account_id, MAX(ends) AS ends FROM terms GROUP BY account_id)
     SELECT
-        COALESCE((SELECT SUM(n) FILTER (NOT inside) / SUM(n) FROM judged), 0),
+        COALESCE((SELECT SUM(n) FILTER (WHERE NOT inside) / SUM(n) FROM judged), 0),
         AVG(CAST(NOT COALESCE(used, false) AS INTEGER)),
         COALESCE(AVG(CAST(COALESCE(last_day > ends + {AFTERWARDS}, false) AS INTEGER))
-            FILTER (ends + {AFTERWARDS} < (SELECT MAX(day) FROM days)), 0)
+            FILTER (WHERE ends + {AFTERWARDS} < (SELECT MAX(day) FROM days)), 0)
     FROM by_contract LEFT JOIN by_account USING (account_id)
     """)
     if shares[1] is None:
