@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from serving.store.bulk import Bound, bound, insert_rows
-from serving.store.records import columns, read, row_of
+from serving.store.records import columns, read
 from serving.store.scores import Score, Scored
 from serving.store.tables import run_tiers, score_details, scores
 
@@ -57,7 +57,7 @@ def bound_scores(db: Connection, run_id: int, scored: Sequence[Scored], ranks: R
 
 def _flat(run_id: int, score: Score, ranks: Ranks) -> dict[str, Any]:
     places = {"risk_rank": ranks.by_risk[score.account_id], "health_rank": ranks.by_health[score.account_id]}
-    return {"run_id": run_id, **places, **row_of(score)}
+    return {"run_id": run_id, **places, **vars(score)}
 
 
 def read_scored(db: Connection, run_id: int, account_ids: Sequence[str] | None = None) -> Iterator[Scored]:
