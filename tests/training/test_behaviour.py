@@ -198,7 +198,8 @@ def new_and_quiet(trained):
 
 
 def complaining_heavy_user(trained):
-    return archetype(trained, usage=0.1, feedback=0.95, support=0.95, relationship=0.4)
+    """Among the heaviest users and the loudest complainers; what is between us is like everybody's."""
+    return archetype(trained, usage=0.1, feedback=0.95, support=0.95, relationship=0.5)
 
 
 def silent_and_unanswered(trained):
