@@ -16,10 +16,12 @@ SMALL = {
     "online.py": ("--few", "200", "--many", "400", "--rounds", "1"),
     "features.py": ("--events", "20000", "--rounds", "1"),
     "incremental.py": ("--events", "20000", "--rounds", "1"),
-    "training.py": ("--rows", "5000", "--rounds", "1"),
 }
 
-SLOW = {"spark.py": ("--rows", "20000", "--rounds", "1")}
+SLOW = {
+    "spark.py": ("--rows", "20000", "--rounds", "1"),
+    "training.py": ("--rows", "5000", "--rounds", "1"),
+}
 """Small, and yet minutes."""
 
 
@@ -61,6 +63,7 @@ def test_explanations_agree_with_shap_and_lightgbm():
     assert claims["largest difference of a row's sum to its log-odds"]["holds"]
 
 
+@pytest.mark.slow
 def test_a_model_from_disk_is_as_good_as_one_from_memory():
     claims = {claim["name"]: claim for claim in json.loads(ran("training.py", "--json"))["claims"]}
     assert claims["largest difference in AUC"]["holds"]

@@ -69,6 +69,7 @@ def test_a_task_that_fails_fails_the_run_with_its_words(engine):
         engine.through('SELECT * FROM "rows"', fails, f"{MOVED} array<double>")
 
 
+@pytest.mark.slow
 def test_a_book_scored_over_spark_is_the_book_scored_here(spark, company, bundle):
     from features.spark.engine import SparkEngine
 
