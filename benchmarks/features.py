@@ -207,16 +207,14 @@ def measure(name: str, folder: Path, events: int = 0) -> dict[str, float]:
     """What one contender needs, in a process of its own."""
     script = [sys.executable, "-P", __file__, "--contender", name, "--folder", str(folder), "--events", str(events)]
     ran = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(ran.stdout or "{}")
-    return found
+    return dict(json.loads(ran.stdout or "{}"))
 
 
 def contend(name: str, folder: Path) -> dict[str, float]:
     """Run one contender in this process; the time of its imports is not counted, their memory is."""
     for module in IMPORTS.get(name, OURS):
         import_module(module)
-    found = CONTENDERS[name](folder)
-    return found | {"gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    return CONTENDERS[name](folder) | {"gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
 
 
 def differences(folder: Path, control: str) -> int:
