@@ -63,18 +63,16 @@ def compute(
     catalogue: Catalogue,
     spine: str = "spine",
     *,
-    most: int | None = None,
     stretches: Stretches | None = None,
 ) -> Iterator[Part]:
     """Compute the features of a spine, one group of snapshots at a time; a part's SQL holds until the next one.
 
-    `most` is how many rows a group of several snapshots may have, the engine's usual number where it is not given.
     `stretches` are those of the usage, where they are kept; else they are made where several groups share them.
     """
     counted = engine.rows(f"SELECT snapshot_at, COUNT(*) FROM {spine} GROUP BY snapshot_at ORDER BY snapshot_at")
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
     usual = ROWS_AT_ONCE if engine.name == "duckdb" else ROWS_AT_ONCE_ON_SPARK
-    groups, done = list(_groups(rows, usual if most is None else most)), 0
+    groups, done = list(_groups(rows, usual)), 0
     stretches = stretches or _stretches(engine, staged, catalogue, groups)
     for days in groups:
         done += sum(rows[day] for day in days)
