@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.config import HTTP_PROTOCOLS, LOOP_FACTORIES
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -42,6 +42,8 @@ HOST, PORT = "127.0.0.1", 3000
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "OTEL_SDK_DISABLED": "true"}
 WORKERS = "KEEPWELL_WORKERS"
 MOST_WORKERS = 4
+SWITCH_SECONDS = 0.001
+"""That a thread beside the requests (audit log, jobs, deliveries) keeps them waiting; Python's own is 5 ms."""
 LIMITS = {"KEEPWELL_REQUESTS_PER_SECOND": "per_second", "KEEPWELL_CONCURRENCY": "running"}
 
 
@@ -69,6 +71,7 @@ class Before:
             await send({"type": "lifespan.startup.failed", "message": f"Keepwell cannot start: {error}"})
             return
         self._ours = ours
+        sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what is there now stays; looking through it for garbage would hold up a request for 0.1 seconds
         try:
             await self.app(scope, receive, send)
@@ -124,6 +127,7 @@ def opened(config: Path) -> "Iterator[Context]":
     from features.config import load
     from serving.api import Facts, ModelHolder, open_context
     from serving.api.access import secret_of
+    from serving.api.balance import balance
     from serving.api.context import utc_now
     from serving.api.follower import Follower, command
     from serving.api.together import Together
@@ -142,6 +146,9 @@ def opened(config: Path) -> "Iterator[Context]":
         store = open_store(store_url(settings))
         stack.callback(store.close)
         together = stack.enter_context(closing(Together(settings.home_dir, workers))) if workers > 1 else None
+        counts = together.connections() if together else None
+        if counts:
+            balance(counts)
         folder = os.environ.get(BUNDLE)
         if folder is None:
             stack.enter_context(Follower(models, command(config), utc_now, together=together))
@@ -261,3 +268,4 @@ Keepwell: Any = bentoml.service(
     tracing={"excluded_urls": ".*"},
 )(_Nothing)
 HTTP_PROTOCOLS["auto"] = "serving.api.connections:Connection"  # BentoML has no setting for what its uvicorn speaks
+LOOP_FACTORIES["auto"] = "serving.api.balance:loop_factory"

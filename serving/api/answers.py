@@ -210,7 +210,7 @@ class Envelope(Answer):
     """What every answer about accounts begins with."""
 
     request_id: str
-    polarity: Polarity = Polarity()
+    polarity: Polarity = Field(default_factory=Polarity)
 
 
 class Predictions(Envelope):

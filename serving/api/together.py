@@ -12,6 +12,9 @@ from hashlib import blake2b
 from mmap import mmap
 from pathlib import Path
 from shutil import rmtree
+from typing import IO
+
+from serving.api.balance import OpenConnections
 
 SLOTS = 4096
 """Keys whose buckets are remembered at least."""
@@ -44,13 +47,21 @@ class Together:
         """How many processes were not ready yet; one that is started again while the others serve is none of them."""
         return max(0, self.size - len([*self.folder.glob("ready-*")]))
 
+    def connections(self) -> OpenConnections | None:
+        """How many connections each process has open; None while all places are taken, by one that is about to end."""
+        for place in range(self.size):
+            held = (self.folder / f"place-{place}").open("ab")
+            if _locked(held):
+                self._place = held  # as long as we live
+                found = OpenConnections(self.folder / "connections", self.size, place)
+                found.ours = 0  # one that died left its own
+                return found
+            held.close()
+        return None
+
     def leads(self) -> bool:
         """Whether this process is the one that does what only one does; another follows when it ends."""
-        try:
-            fcntl.flock(self._lead, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return _locked(self._lead)
 
     def publish(self, champion: str) -> None:
         """Tell the others what MLflow said."""
@@ -103,6 +114,15 @@ class SharedBuckets:
             if self._held[place * SLOT.size : place * SLOT.size + 8] in (digest, NOBODY):
                 return digest, place * SLOT.size
         return digest, own * SLOT.size
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether a file's lock is ours now; the kernel takes it back when its holder ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_alive(pid: int) -> bool:

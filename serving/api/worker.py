@@ -24,7 +24,8 @@ from serving.store import idempotency, jobs
 from serving.store.jobs import Claimed
 
 CHUNK = 200
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
+"""Between two looks for jobs that another process was given and cannot come to; our own begin at once."""
 SILENT = timedelta(minutes=2)
 """A running job without a heartbeat for this long has lost its worker."""
 KEPT = timedelta(days=7)

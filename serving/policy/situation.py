@@ -93,7 +93,7 @@ class Situation:
 
 def exists(situation: Situation, name: str) -> bool:
     """Whether a condition on this name can be asked of this company at all."""
-    return name in FACTS or name in situation.features or name in situation.inputs
+    return name in situation.features or name in FACTS or name in situation.inputs
 
 
 def value_of(situation: Situation, name: str, counted: Mapping[str, float]) -> float | None:

@@ -119,6 +119,16 @@ def test_the_service_is_ready_when_all_of_its_processes_were_and_stays_so_when_o
             assert ready() == (200, "ok")
 
 
+def test_each_process_counts_its_connections_at_a_place_of_its_own(tmp_path):
+    first, second, third = (Together(tmp_path, 2) for _ in range(3))
+    a, b = first.connections(), second.connections()
+    a.ours, b.ours = 3, 5
+    assert (a.ours, b.ours, a.fewest) == (3, 5, 3)
+    assert third.connections() is None
+    second._place.close()
+    assert third.connections().ours == 0
+
+
 def test_what_is_left_of_services_that_are_gone_is_removed(tmp_path):
     for name in (str(2**22 + 1), str(os.getpid()), "a stranger"):
         (tmp_path / "together" / name).mkdir(parents=True)
