@@ -12,18 +12,23 @@ from mmap import mmap
 from pathlib import Path
 from struct import Struct
 from time import monotonic
-from typing import Any
+from typing import IO, Any
 
 PATIENCE = 0.02
 """Seconds that a connection is left to others: they may be gone, or busy."""
 COUNT = Struct("i")
+GONE = 2**31 - 1
+"""The count of a process that is gone: nothing is left to it."""
 
 
 class OpenConnections:
-    """How many connections each of `size` processes has open, in a file that they all see; `place` is ours, from 0."""
+    """How many connections each of `size` processes has open, in a file that they all see; `place` is ours, from 0.
 
-    def __init__(self, path: Path, size: int, place: int) -> None:
-        self._size, self._at = size, place * COUNT.size
+    `taken` takes a place that nobody has until it is closed, and gives None where somebody has it.
+    """
+
+    def __init__(self, path: Path, size: int, place: int, taken: Callable[[int], IO[bytes] | None]) -> None:
+        self._size, self._at, self._taken = size, place * COUNT.size, taken
         with path.open("a+b") as file:
             file.truncate(size * COUNT.size)
             self._held = mmap(file.fileno(), size * COUNT.size)
@@ -41,6 +46,14 @@ class OpenConnections:
     def fewest(self) -> int:
         """Those of the process that has fewest."""
         return min(int(count) for (count,) in COUNT.iter_unpack(self._held[: self._size * COUNT.size]))
+
+    def forget_gone(self) -> None:
+        """Leave nothing more to processes that are gone, until others take their places."""
+        for place in range(self._size):
+            held = self._taken(place)
+            if held:
+                with held:
+                    COUNT.pack_into(self._held, place * COUNT.size, GONE)
 
 
 class Accepted(socket.socket):
@@ -79,6 +92,7 @@ class Listening(socket.socket):
     def _is_patient(self, now: float) -> bool:
         if now - self._asked > PATIENCE:
             self._since = now
+            self._counts.forget_gone()
         self._asked = now
         return now - self._since <= PATIENCE
 

@@ -53,6 +53,7 @@ class Follower:
     ) -> None:
         self._holder, self._child, self._clock, self._again = holder, list(child), clock, again_seconds
         self._stop, self._together, self._read = Event(), together, ""
+        self._known: dict[str, str | None] = {}
         self.starts = 0
         self._process: subprocess.Popen[str] | None = None
         self._thread = Thread(target=self._run, name="follower", daemon=True)
@@ -102,8 +103,8 @@ class Follower:
         """What the process with the child was told, if that is new."""
         told = together.published()
         if told and told != self._read:
-            self._read = told
-            self._heard(json.loads(told))
+            self._read, self._known = told, json.loads(told)
+            self._heard(self._known)
 
     def _listen(self, lines: IO[str]) -> None:
         for line in lines:
@@ -113,17 +114,19 @@ class Follower:
                 told = json.loads(line)
             except ValueError:
                 continue  # a library's chatter
+            # who is started again while MLflow is away needs the last model that it named
+            self._known = {**self._known, "error": told["error"]} if told.get("error") else told
             if self._together:
-                self._together.publish(line)
-            self._heard(told)
+                self._together.publish(json.dumps(self._known))
+            self._heard(self._known)
 
     def _heard(self, told: dict[str, str | None]) -> None:
         holder, version, folder = self._holder, told.get("version"), told.get("folder")
         holder.told = told.get("error")
         if holder.told is not None:
             logs.tell("registry does not answer", error=holder.told)
-        elif version is None or folder is None:
-            holder.answered = True
+        if version is None or folder is None:
+            holder.answered = holder.answered or holder.told is None
         elif holder.current is None or holder.current.version != version:
             is_taken = holder.offer(Path(folder), version, at=self._clock(), run_id=told.get("run_id"))
             logs.tell("model taken into service" if is_taken else "model refused", version=version, why=holder.refused)

@@ -30,10 +30,11 @@ class Together:
     """
 
     def __init__(self, home: Path, size: int) -> None:
-        self.folder, self.size = home / "together" / str(os.getppid()), size
+        self.folder, self.size = home / "together" / _named(os.getppid()), size
         self.folder.mkdir(parents=True, exist_ok=True)
         for other in self.folder.parent.iterdir():
-            if other.name.isdigit() and not _is_alive(int(other.name)):
+            pid = other.name.partition("-")[0]
+            if pid.isdigit() and not (_is_alive(int(pid)) and _named(int(pid)) == other.name):
                 rmtree(other, ignore_errors=True)
         self._lead = (self.folder / "lead").open("ab")
         self._champion = self.folder / "champion.json"
@@ -50,13 +51,20 @@ class Together:
     def connections(self) -> OpenConnections | None:
         """How many connections each process has open; None while all places are taken, by one that is about to end."""
         for place in range(self.size):
-            held = (self.folder / f"place-{place}").open("ab")
-            if _locked(held):
+            held = self._taken(place)
+            if held:
                 self._place = held  # as long as we live
-                found = OpenConnections(self.folder / "connections", self.size, place)
+                found = OpenConnections(self.folder / "connections", self.size, place, self._taken)
                 found.ours = 0  # one that died left its own
                 return found
-            held.close()
+        return None
+
+    def _taken(self, place: int) -> IO[bytes] | None:
+        """A place that nobody had; it is ours until this is closed. None: somebody has it."""
+        held = (self.folder / f"place-{place}").open("ab")
+        if _locked(held):
+            return held
+        held.close()
         return None
 
     def leads(self) -> bool:
@@ -123,6 +131,15 @@ def _locked(file: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _named(pid: int) -> str:
+    """A process by its number and when it started: numbers are given again, in a container at each start."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:  # it is gone, or there is no /proc
+        return str(pid)
+    return f"{pid}-{told.rpartition(')')[2].split()[19]}"
 
 
 def _is_alive(pid: int) -> bool:

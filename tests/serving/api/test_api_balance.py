@@ -22,7 +22,7 @@ def listening() -> Iterator[socket.socket]:
 @pytest.fixture
 def counts(tmp_path: Path) -> Callable[[int], OpenConnections]:
     """Those of two processes, as the one at a place sees them."""
-    return lambda place: OpenConnections(tmp_path / "connections", 2, place)
+    return lambda place: OpenConnections(tmp_path / "connections", 2, place, lambda _: None)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,21 @@ def test_who_is_started_again_has_the_model_before_it_serves(tmp_path, bundle, p
             assert holder.current.version == "1"
 
 
+def test_who_is_started_again_while_mlflow_is_away_has_the_last_model_that_it_named(tmp_path, bundle, policy):
+    save(bundle, tmp_path / "one")
+    words = f'{{"version": "1", "folder": "{tmp_path / "one"}"}}\n{{"version": null, "error": "away"}}'
+    child = [sys.executable, "-c", f"import sys; print({words!r}, flush=True); sys.stdin.read()"]
+    first, again = (ModelHolder(policy.bands) for _ in range(2))
+    with (
+        closing(Together(tmp_path, 2)) as one,
+        closing(Together(tmp_path, 2)) as other,
+        Follower(first, child, lambda: datetime(2026, 1, 1), together=one),
+    ):
+        assert until(lambda: first.told == "away")
+        with Follower(again, child, lambda: datetime(2026, 1, 1), together=other) as follower:
+            assert (again.current.version, again.told, follower.starts) == ("1", "away", 0)
+
+
 def test_the_service_is_ready_when_all_of_its_processes_were_and_stays_so_when_one_ends(serving, tmp_path):
     with closing(Together(tmp_path, 2)) as together:
         served = serving(together=together)
@@ -129,9 +145,23 @@ def test_each_process_counts_its_connections_at_a_place_of_its_own(tmp_path):
     assert third.connections().ours == 0
 
 
+def test_nothing_is_left_to_a_process_that_is_gone_until_another_takes_its_place(tmp_path):
+    first, second = (Together(tmp_path, 2) for _ in range(2))
+    ours, _ = first.connections(), second.connections()
+    ours.ours = 3
+    ours.forget_gone()
+    assert ours.fewest == 0
+    second._place.close()  # as the kernel does for who is killed
+    ours.forget_gone()
+    assert ours.fewest == 3
+    again = Together(tmp_path, 2)
+    assert again.connections().ours == ours.fewest == 0
+
+
 def test_what_is_left_of_services_that_are_gone_is_removed(tmp_path):
-    for name in (str(2**22 + 1), str(os.getpid()), "a stranger"):
+    there = f"{os.getpid()}-{Path('/proc/self/stat').read_text().split()[21]}"
+    for name in (f"{2**22 + 1}-1", f"{os.getpid()}-1", there, "a stranger"):
         (tmp_path / "together" / name).mkdir(parents=True)
     with closing(Together(tmp_path, 2)) as together:
         left = {path.name for path in together.folder.parent.iterdir()}
-    assert left == {together.folder.name, str(os.getpid()), "a stranger"}
+    assert left == {together.folder.name, there, "a stranger"}
