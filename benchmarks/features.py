@@ -12,7 +12,7 @@ Each contender reads the same Parquet files in a process of its own, in turn, se
 Time and CPU are of the features alone, from staged sources to the written table; `check` is the CPU time of what comes
 before, the contract's check of every row and the snapshots' accounts. Memory is of the whole process.
 
-    python -P benchmarks/features.py              # a table; --json for machines, --events for another size
+    python -P benchmarks/features.py              # a table; --json for machines; --events, --accounts: other sizes
     python -P benchmarks/features.py --growth 100000 1000000 10000000     # how the whole catalogue grows with events
 """
 
@@ -56,9 +56,9 @@ COLUMNS = {
 }
 
 
-def make(folder: Path, events: int) -> None:
+def make(folder: Path, events: int, accounts: int) -> None:
     """A company whose usage has one clock, as most have."""
-    config = company.make(folder, ACCOUNTS, events)
+    config = company.make(folder, accounts, events)
     config.write_text(config.read_text(encoding="utf-8").replace(', known_at = "loaded_at"', ""), encoding="utf-8")
 
 
@@ -203,9 +203,10 @@ IMPORTS = {"pandas": ("pandas", "pyarrow.parquet"), "polars": ("polars",), "scan
 OURS = ("features.catalogue", "features.sources", "features.table")
 
 
-def measure(name: str, folder: Path, events: int = 0) -> dict[str, float]:
-    """What one contender needs, in a process of its own."""
-    script = [sys.executable, "-P", __file__, "--contender", name, "--folder", str(folder), "--events", str(events)]
+def measure(name: str, folder: Path, events: int = 0, accounts: int = 0) -> dict[str, float]:
+    """What one contender needs, in a process of its own; the sizes are for who makes the data."""
+    sizes = ["--events", str(events), "--accounts", str(accounts)]
+    script = [sys.executable, "-P", __file__, "--contender", name, "--folder", str(folder), *sizes]
     ran = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(ran.stdout or "{}"))
 
@@ -250,30 +251,30 @@ def claims(rounds: list[Round], wrong: dict[str, int]) -> list[dict[str, Any]]:
     ]
 
 
-def compete(events: int, rounds: int, *, as_json: bool) -> None:
+def compete(events: int, accounts: int, rounds: int, *, as_json: bool) -> None:
     """Make the data once, run the contenders in turn, compare their outputs, print."""
     with TemporaryDirectory(prefix="keepwell-benchmark-") as temporary:
         folder = Path(temporary)
-        measure("make", folder, events)
+        measure("make", folder, events, accounts)
         results: list[Round] = [{name: measure(name, folder) for name in CONTENDERS} for _ in range(rounds)]
         found = claims(results, {control: differences(folder, control) for control in ("pandas", "polars")})
-    title = f"{events:,} events, {ACCOUNTS:,} accounts, {len(SNAPSHOTS)} snapshots, medians of {rounds} rounds in turn"
+    title = f"{events:,} events, {accounts:,} accounts, {len(SNAPSHOTS)} snapshots, medians of {rounds} rounds in turn"
     show(table(title, results, COLUMNS), found, as_json=as_json)
 
 
-def grow(sizes: Sequence[int], rounds: int, *, as_json: bool) -> None:
+def grow(sizes: Sequence[int], accounts: int, rounds: int, *, as_json: bool) -> None:
     """The whole catalogue at several numbers of events, and the exponent of its CPU time in them."""
     results: list[Round] = [{} for _ in range(rounds)]
     for events in sizes:
         with TemporaryDirectory(prefix="keepwell-benchmark-") as folder:
-            measure("make", Path(folder), events)
+            measure("make", Path(folder), events, accounts)
             for one in results:
                 one[f"{events:,} events"] = measure("whole", Path(folder))
     spent = [np.median([one[f"{events:,} events"]["cpu_seconds"] for one in results]) for events in sizes]
     exponent = float(np.polyfit(np.log(sizes), np.log(spent), 1)[0])
     most = max(one[f"{sizes[-1]:,} events"]["gigabytes"] for one in results)
     found = [at_most("exponent of CPU time in events", exponent, 1.05), at_most("peak GB of the largest", most, 1.0)]
-    title = f"the whole catalogue, {ACCOUNTS:,} accounts, {len(SNAPSHOTS)} snapshots, medians of {rounds} rounds"
+    title = f"the whole catalogue, {accounts:,} accounts, {len(SNAPSHOTS)} snapshots, medians of {rounds} rounds"
     show(table(title, results, COLUMNS), found, as_json=as_json)
 
 
@@ -281,6 +282,7 @@ def main() -> None:
     """Read the command line; without a contender, let all of them compete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--growth", type=int, nargs="+", metavar="EVENTS", help="only how time grows over these sizes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -288,13 +290,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.contender == "make":  # in a process of its own, whose memory the others do not inherit
-        make(given.folder, given.events)
+        make(given.folder, given.events, given.accounts)
     elif given.contender:
         print(json.dumps(contend(given.contender, given.folder)))
     elif given.growth:
-        grow(given.growth, given.rounds, as_json=given.json)
+        grow(given.growth, given.accounts, given.rounds, as_json=given.json)
     else:
-        compete(given.events, given.rounds, as_json=given.json)
+        compete(given.events, given.accounts, given.rounds, as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,47 @@
 """Every benchmark runs small and says what it claims; whether a claim holds is for its full size to tell."""
 
 import json
+import re
 import subprocess
 import sys
-from functools import cache
+import warnings
+from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
+from shutil import copy
 
 import pytest
+
+from benchmarks import endpoint
+from benchmarks.tools import bare
+from benchmarks.tools.model import learn
+from benchmarks.tools.report import here, written
+from benchmarks.tools.work import BUNDLE
+from serving.api import ModelHolder, create_app, open_context
+from serving.api.asks import Predict
+from serving.bundle import save
+from serving.policy import load as load_policy
+from serving.store import keys, open_store
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "book.py": ("--accounts", "200", "--events", "10000", "--trees", "10", "--rounds", "1"),
-    "endpoint.py": ("--trees", "10", "--seconds", "0.5", "--rounds", "1"),
     "explain.py": ("--rows", "4000", "--trees", "10", "--rounds", "1"),
     "online.py": ("--few", "200", "--many", "400", "--rounds", "1"),
-    "features.py": ("--events", "20000", "--rounds", "1"),
+    "features.py": ("--events", "20000", "--accounts", "300", "--rounds", "1"),
     "incremental.py": ("--events", "20000", "--rounds", "1"),
 }
 
 SLOW = {
+    "endpoint.py": ("--trees", "10", "--seconds", "0.5", "--rounds", "1"),
     "spark.py": ("--rows", "20000", "--rounds", "1"),
     "training.py": ("--rows", "5000", "--rounds", "1"),
 }
-"""Small, and yet minutes."""
+"""Small, and yet a minute of both cores, or more."""
 
 
 def test_every_benchmark_has_a_small_size():
@@ -37,6 +56,8 @@ def test_claims_are_printed_as_one_object(script):
         assert {"name", "ours", "control", "ratio", "goal", "holds"} <= claim.keys()
         assert claim["holds"] in (True, False, None)
         assert (claim["holds"] is None) == (claim["goal"] is None)
+    page = written({script: told | here() | {"command": script, "seconds": 1.0}})
+    assert all(f"| {script} | {claim['name']} | " in page for claim in told["claims"])
 
 
 def test_features_agree_with_pandas_and_polars_and_stay_small():
@@ -70,10 +91,48 @@ def test_a_model_from_disk_is_as_good_as_one_from_memory():
     assert claims["peak gigabytes"]["holds"]
 
 
+@pytest.mark.slow
 def test_the_endpoint_answers_all_and_as_the_others_do():
     claims = {claim["name"]: claim for claim in json.loads(ran("endpoint.py", "--json"))["claims"]}
     assert claims["answers that are not keepwell's"]["holds"]
     assert claims["errors"]["holds"]
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return learn(10)
+
+
+@pytest.mark.parametrize("explain", [True, False])
+def test_what_the_endpoint_is_compared_with_does_the_same_work(learned, tmp_path, monkeypatch, explain):
+    from benchmarks.tools import stock  # BentoML takes seconds
+
+    bundle, rows = learned
+    save(bundle, tmp_path / "bundle")
+    monkeypatch.setenv(BUNDLE, str(tmp_path / "bundle"))
+    body = endpoint.bodies_of(bundle, rows, explain=explain)[0]
+    store, policy = open_store(f"sqlite:///{tmp_path / 'store.db'}"), load_policy()
+    with store.write() as db:
+        _, key = keys.create(db, name="benchmark", role="score", at=datetime(2026, 1, 1))
+    models = ModelHolder(policy.bands)
+    models.put(bundle, None, at=datetime(2026, 1, 1))
+    ours = create_app(partial(open_context, store, models, policy, secret=b"s" * 32))
+    with TestClient(ours) as client, TestClient(bare.app()) as other:
+        found = compared(client.post("/v1/predict", json=body, headers={"X-API-Key": key}).json())
+        assert compared(other.post("/predict", json=body).json()) == found
+    store.close()
+    assert found["status"] == "ok"
+    assert bool(found["top_factors"]) == explain
+    ask = Predict.model_validate(body)
+    for contender in (stock.Ours, stock.Plain):
+        answer = contender.inner().predict(ask.rows, ask.max_top_factors, ask.explain)
+        assert compared(json.loads(answer.model_dump_json())) == found
+
+
+def compared(answer):
+    """The only result of an answer, as the benchmark compares it."""
+    (found,) = answer["results"]
+    return endpoint.rounded({name: value for name, value in found.items() if name not in endpoint.MOMENTS})
 
 
 def test_a_book_is_scored_within_its_memory_and_every_stage_has_its_time():
@@ -83,29 +142,50 @@ def test_a_book_is_scored_within_its_memory_and_every_stage_has_its_time():
     assert len(claims) == 6
 
 
-def test_a_report_keeps_what_was_measured_and_tells_what_failed(tmp_path):
-    kept = tmp_path / "benchmarks.json"
-    report("explain", kept, *SMALL["explain.py"])
-    first = json.loads(kept.read_text())["explain"]
-    page = kept.with_suffix(".md").read_text()
-    assert "| explain | largest difference" in page
+QUICK = """
+import json, sys
+rows = float(sys.argv[sys.argv.index("--rows") + 1])
+claim = {"name": "apart", "ours": rows, "control": 0, "ratio": None, "goal": 1, "holds": rows <= 1}
+print(json.dumps({"claims": [claim], "tables": ["a table"]}))
+"""
+
+
+@pytest.fixture
+def report(tmp_path):
+    """A copy of the report over one benchmark that takes no time; gives how it ran, what it kept and its page."""
+    (tmp_path / "tools").mkdir()
+    copy(BENCHMARKS / "tools" / "report.py", tmp_path / "tools")
+    (tmp_path / "quick.py").write_text(QUICK)
+    for words in ("init -q", "add .", "-c user.name=a -c user.email=b commit -q -m quick"):
+        subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
+    kept = tmp_path / "kept" / "benchmarks.json"
+    kept.parent.mkdir()
+
+    def run(rows):
+        script = [sys.executable, "-P", str(tmp_path / "tools" / "report.py"), "--only", "quick", "--kept", str(kept)]
+        ran = subprocess.run([*script, "--with", "--rows", rows], capture_output=True, text=True, check=False)
+        return ran, json.loads(kept.read_text())["quick"], kept.with_suffix(".md").read_text()
+
+    return run
+
+
+def test_a_report_keeps_what_was_measured_and_tells_what_failed(report):
+    _, first, page = report("2")
+    assert "| quick | apart | 2 | 1 | FAILS |" in page
+    assert "a table" in page
+    assert re.search(r"commit [0-9a-f]{7,}$", page, re.MULTILINE)
     assert first["commit"] in page
     assert "cores" in first["machine"]
-    broken = report("explain", kept, "--rows", "none")
+    broken, after, page = report("none")
     assert broken.returncode == 1
-    assert "did not run: explain" in broken.stderr
-    after = json.loads(kept.read_text())["explain"]
+    assert "did not run: quick" in broken.stderr
     assert {name: after[name] for name in first} == first
-    assert "invalid int value: 'none'" in after["failed"]["failed"]
-    assert "It did not run" in kept.with_suffix(".md").read_text()
-    report("explain", kept, *SMALL["explain.py"])
-    assert "failed" not in json.loads(kept.read_text())["explain"]
-
-
-def report(name, kept, *more):
-    script = BENCHMARKS / "tools" / "report.py"
-    command = [sys.executable, "-P", str(script), "--only", name, "--kept", str(kept), "--with", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert "could not convert string to float: 'none'" in after["failed"]["failed"]
+    assert "It did not run" in page
+    mended, last, page = report("0.5")
+    assert mended.returncode == 0
+    assert "failed" not in last
+    assert "It did not run" not in page
 
 
 @cache
