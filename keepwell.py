@@ -1,5 +1,6 @@
 """The command line. Exit codes: 0 done, 1 data or evidence refused, 2 usage."""
 
+import os
 import sys
 
 import typer
@@ -24,6 +25,7 @@ for room in (data, models, scores, facts, plays, service, retention, journey, re
 
 def main() -> None:
     """Run a command; a refusal is one message on standard error and exit code 1."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else the number of cores decides a figure's last digits
     try:
         app()
     except (SourceError, RetentionError, ServingError, EvidenceError) as error:
