@@ -30,6 +30,7 @@ from benchmarks.tools.model import bundle_of
 from benchmarks.tools.told import Column, Round, at_most, show, table, within
 from features.config import Settings, load
 from serving.bundle import Bundle
+from serving.bundle import load as load_bundle
 from serving.calibration import sigmoid
 
 MEMORY_GOAL = 2.0
@@ -44,7 +45,8 @@ TREES = 500
 
 TRACKING = '\n[tracking]\nuri = "sqlite:///{}"\n'
 STORED = ("runs", "run_tiers", "scores", "score_details", "signs", "alerts", "holdouts", "model_versions")
-AS_JSON = ("detail", "change", "features", "baseline")
+AS_JSON = ("detail", "change", "features", "baseline", "response")
+"""Columns that the stage turns into JSON: those of the scores' details, and the responses of warning signs."""
 STAGES = {
     "reading the sources": "staging alone",
     "features": "the bare build",
@@ -134,14 +136,13 @@ def _bare_scores(folder: Path, took: dict[str, float]) -> None:
     from features.engine import open_engine
     from features.sources import stage
     from features.table import build
-    from serving import registry
     from serving.batch import MEMORY
     from serving.book import matrix
     from serving.daily import BASELINE_DAYS
     from serving.explain import contributions
 
     settings = load(folder / "keepwell.toml")
-    bundle = registry.fetch(settings, str(registry.resolve(settings, None)))
+    bundle = load_bundle(next((settings.home_dir / "bundles").iterdir()))  # as the command fetched it
     with open_engine(settings.home_dir, memory_limit=MEMORY) as engine:
         staged = _timed(took, "reading the sources", lambda: stage(settings, engine))
         catalogue = declare(staged, Vocabulary.from_dict(bundle.vocabulary))
