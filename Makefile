@@ -37,7 +37,7 @@ test: $(INSTALLED) $(SPARK) ## lint, types, import rules and the whole test suit
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -rs -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -rs -m "not slow"
 
 check: $(INSTALLED) ## only lint, types and import rules (a minute)
 	$(BIN)/ruff check .
