@@ -215,8 +215,8 @@ def pages() -> "Sequence[BaseRoute]":
     return tuple(import_module("serving.pages").routes())
 
 
-def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = None) -> "Popen[bytes]":
-    """Start the service; stop it with `terminate()`, and it ends what it started.
+def command(config: Path, host: str = HOST, port: int = PORT) -> tuple[list[str], dict[str, str]]:
+    """What starts the service, and in which environment.
 
     `usual_workers` processes serve, unless KEEPWELL_WORKERS says how many.
 
@@ -224,10 +224,9 @@ def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = N
         config: the company.
         host: the address to listen on.
         port: the port to listen on.
-        log: a file to append its log to; by default it goes where ours goes.
 
     Raises:
-        SourceError, ServingError: the configuration, policy or secret cannot be used; the process would not start.
+        SourceError, ServingError: the configuration, policy or secret cannot be used.
     """
     from features.config import load
     from serving.api.access import secret_of
@@ -237,13 +236,28 @@ def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = N
     load_policy(settings.policy_file)
     secret_of(settings.home_dir)
     limits_of(os.environ)
-    environ = {WORKERS: str(usual_workers()), **os.environ, **QUIET, CONFIG: str(config.resolve())}
     words = ["serve", "serving.service:Keepwell", "--host", host, "--port", str(port)]
-    command = [sys.executable, "-m", "bentoml", *words]
+    environ = {WORKERS: str(usual_workers()), **os.environ, **QUIET, CONFIG: str(config.resolve())}
+    return [sys.executable, "-m", "bentoml", *words], environ
+
+
+def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = None) -> "Popen[bytes]":
+    """Start the service; stop it with `terminate()`, and it ends what it started.
+
+    Args:
+        config: the company.
+        host: the address to listen on.
+        port: the port to listen on.
+        log: a file to append its log to; by default it goes where ours goes.
+
+    Raises:
+        SourceError, ServingError: as `command`.
+    """
+    words, environ = command(config, host, port)
     if log is None:
-        return Popen(command, env=environ)
+        return Popen(words, env=environ)
     with log.open("ab") as file:
-        return Popen(command, env=environ, stdout=file, stderr=STDOUT)
+        return Popen(words, env=environ, stdout=file, stderr=STDOUT)
 
 
 class _Nothing:

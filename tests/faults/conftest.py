@@ -9,8 +9,9 @@ from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from subprocess import STDOUT, Popen
+from subprocess import Popen
 from time import monotonic, sleep
+from unittest import mock
 
 import psutil
 import pytest
@@ -20,7 +21,7 @@ from features.engine import open_engine
 from features.sources import stage
 from serving import posted
 from serving.bundle import save
-from serving.service import QUIET
+from serving.service import serve
 from serving.store import keys, open_store
 
 CONFIG = """
@@ -30,6 +31,7 @@ kind = "inactivity"
 path = "usage.parquet"
 """
 SECRET = "a secret of 32 bytes and some more"
+SERVES = "_bentoml_impl.worker.service"
 
 
 def _neighbour(name, path):
@@ -47,13 +49,13 @@ serving, keep, served = _api.serving, _api.keep, _api.served
 
 
 class Live:
-    """The service as `keepwell serve` starts it. It is stopped or killed with all processes it started."""
+    """The service as `keepwell serve` starts it: a supervisor, and two processes that serve."""
 
     secret = SECRET.encode()
 
     def __init__(self, folder, tokens, environ):
         self.folder, self.tokens, self.url = folder, tokens, environ["KEEPWELL_STORE_URL"]
-        self._environ = {name: value for name, value in {**os.environ, **QUIET, **environ}.items() if value is not None}
+        self._environ = {name: value for name, value in {**os.environ, **environ}.items() if value is not None}
         self._process = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -61,9 +63,14 @@ class Live:
 
     def launch(self):
         """Start its processes."""
-        words = ["-m", "bentoml", "serve", "serving.service:Keepwell", "--host", "127.0.0.1", "--port", str(self.port)]
+        with mock.patch.dict(os.environ, self._environ, clear=True):
+            self._process = serve(self.folder / "keepwell.toml", port=self.port, log=self.folder / "log")
+
+    def launch_command(self):
+        """Start `keepwell serve`."""
+        words = [sys.executable, "-m", "keepwell", "serve", "--port", str(self.port)]
         with (self.folder / "log").open("ab") as log:
-            self._process = Popen([sys.executable, *words], env=self._environ, stdout=log, stderr=STDOUT)
+            self._process = Popen(words, cwd=self.folder, env=self._environ, stdout=log, stderr=log)
 
     def start(self, seconds=120):
         """Start and wait until it is ready."""
@@ -78,21 +85,27 @@ class Live:
         raise AssertionError(f"the service did not get ready: {(self.folder / 'log').read_text()[-3000:]}")
 
     def family(self):
-        """The supervisor and all that it started; the worker is in a session of its own, in no group of ours."""
+        """The supervisor and all that it started; workers are in sessions of their own, in no group of ours."""
         held = psutil.Process(self._process.pid)
         return [held, *held.children(recursive=True)]
 
+    def workers(self):
+        """Those of them that serve, or are about to."""
+        return [one for one in self.family()[1:] if SERVES in _words(one)]
+
     @contextmanager
     def memory_below(self, growth):
-        """What is done inside makes the process that serves hold at most so many times its resident memory, ever."""
-        serving = max(self.family(), key=lambda one: one.memory_info().rss)
-        before = serving.memory_info().rss
-        Path(f"/proc/{serving.pid}/clear_refs").write_text("5")  # its peak starts anew
+        """What is done inside makes no process that serves hold more than so many times its resident memory, ever."""
+        before = {one.pid: one.memory_info().rss for one in self.workers()}
+        for pid in before:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # its peak starts anew
         yield
-        status = Path(f"/proc/{serving.pid}/status").read_text()
-        peak, after = (int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024 / before for name in ("VmHWM", "VmRSS"))
-        print(f"\nmemory {before / 2**20:.0f} MB, at most x{peak:.3f}, at the end x{after:.3f}")  # noqa: T201
-        assert peak <= growth
+        for pid, held in before.items():
+            status = Path(f"/proc/{pid}/status").read_text()
+            found = (re.search(rf"{name}:\s+(\d+) kB", status)[1] for name in ("VmHWM", "VmRSS"))
+            peak, after = (int(kilobytes) * 1024 / held for kilobytes in found)
+            print(f"\nmemory {held / 2**20:.0f} MB, at most x{peak:.3f}, at the end x{after:.3f}")  # noqa: T201
+            assert peak <= growth
 
     def kill(self):
         """SIGKILL, all at once."""
@@ -103,6 +116,16 @@ class Live:
                     one.kill()
             psutil.wait_procs(held, timeout=10)
         self._process.wait(timeout=10)
+
+    def kill_supervisor(self):
+        """SIGKILL for it alone; those that serve end by themselves and free the port, within a minute."""
+        parent, *others = self.family()
+        parent.kill()
+        self._process.wait(timeout=10)
+        _, left = psutil.wait_procs(others, timeout=60)
+        for one in left:
+            one.kill()
+        assert left == []
 
     def ask(self, method, path, body=None, key="decide", headers=None, timeout=30):
         """Status, headers and body of an answer; raises OSError or HTTPException when there is none."""
@@ -129,6 +152,13 @@ class Live:
             return told
 
 
+def _words(process):
+    """Its command, empty when it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
+
+
 def keep_rows(folder, store):
     """Keep the accounts' own rows, as a run does, so that events can be posted."""
     folder.mkdir()
@@ -153,7 +183,7 @@ def company(tmp_path_factory, bundle, policy, day):
         folder = tmp_path_factory.mktemp("company")
         (folder / "keepwell.toml").write_text(CONFIG)
         save(bundle, folder / "bundle")
-        url = f"sqlite:///{folder / 'store.db'}"
+        url = environ.get("KEEPWELL_STORE_URL") or f"sqlite:///{folder / 'store.db'}"
         held = open_store(url)
         for as_of, first in ((_api.AS_OF - timedelta(days=7), 200), (_api.AS_OF, 0)):
             _api._keep(held, bundle, policy, day, as_of, first)

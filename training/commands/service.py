@@ -1,12 +1,13 @@
 """The service and who calls it or is told: serve, forget, prune, keys, deliveries."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from features.config import load
 from serving.errors import ServingError
-from training.commands.shared import DEFAULT, Config, Json, Port, err, now, show, until_stopped
+from training.commands.shared import DEFAULT, Config, Json, Port, err, now, show
 
 app = typer.Typer()
 keys_app = typer.Typer(no_args_is_help=True, help="Keys of those who call the service: create, list, revoke.")
@@ -22,13 +23,13 @@ def serve(
     port: Port = 3000,
 ) -> None:
     """The prediction endpoint and the reviewer's pages, until Ctrl-C."""
-    from serving.service import serve as start
+    from serving.service import command
 
-    load(config)
+    words, environ = command(config, host, port)
     err.print(
         f"Pages and API at [bold]http://{host}:{port}[/bold]; `keepwell keys create` makes a key. Ctrl-C ends it."
     )
-    raise typer.Exit(until_stopped(start(config, host, port)))
+    os.execve(words[0], words, environ)  # in our place: who kills us kills what holds the port
 
 
 @app.command()
