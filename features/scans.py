@@ -1,9 +1,9 @@
 """The scans: SQL that pairs every snapshot with the raw rows that were known at it. The only place with a clock.
 
 A row belongs to a snapshot at t iff it happened before (at < t), had reached us (known_at <= t), and was not
-yet replaced by a newer version of itself (superseded_at > t or none). Events, which are many, meet a small
-calendar of (snapshot, day) on their day and are added up before any feature is computed of them; the other
-sources, which are few, meet the snapshots of their account.
+yet replaced by a newer version of itself (superseded_at > t or none). Events, which are many, are added up in
+stretches that snapshots share (`features.stretches`), or meet a small calendar of (snapshot, day) on their day; the
+other sources, which are few, meet the snapshots of their account.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.engine import Engine
-from features.stretches import Stretches
+from features.stretches import RECENT, Stretches
 
 LONGEST = 364
 """Days of usage that any feature looks back."""
-RECENT = 84
-"""Days that features of single events, people and visits look back."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class How:
 
     `days` are their dates in order. `per_account` tells that the calendar is keyed by account and day, else by day
     alone. `versioned` names the sources whose rows tell when they became known. `stretches` are those of the usage,
-    None where there are several snapshots or usage has versions.
+    None where usage has versions or nobody shares them.
     """
 
     days: tuple[datetime, ...]
@@ -33,28 +31,47 @@ class How:
     versioned: frozenset[str]
     stretches: Stretches | None = None
 
+    @property
+    def shares(self) -> bool:
+        """Whether the last 84 days of all these snapshots are made of stretches."""
+        return self.stretches is not None and all(self.stretches.are_shared(day) for day in self.days)
+
 
 KNOWN = "r.known_at <= c.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > c.snapshot_at)"
 
 
 def events(engine: Engine, how: How) -> str:
-    """Usage rows of the last 84 days, with the bits of their day, week and kind of event."""
+    """Usage of the last 84 days: events, their amounts and weeks, with the bits of their days and kinds.
+
+    A row is about events of one week or less, or of whole weeks that every window holds or leaves out: `age` is that of
+    its newest event.
+    """
+    if how.shares:
+        bits = ", ".join(f"CASE WHEN days = {28 * i} THEN day_bits ELSE 0 END AS day_bits_{i + 1}" for i in range(3))
+        return f"""
+            SELECT account_id, snapshot_at, age + days AS age, oldest + days AS oldest, {bits}, events,
+                   weeks + events * days // 7 AS weeks, quantity, value_cents, kind_bits
+            FROM ({_stretches(engine, how, "cells")})"""
     return f"""
-        SELECT r.account_id, c.snapshot_at, c.age, c.week, c.day_bits_1, c.day_bits_2, c.day_bits_3,
-               r.quantity, r.value_cents, COALESCE(k.kind_bits, CAST(0 AS BIGINT)) AS kind_bits
+        SELECT r.account_id, c.snapshot_at, c.age, c.age AS oldest, c.day_bits_1, c.day_bits_2, c.day_bits_3,
+               1 AS events, c.week AS weeks, r.quantity, r.value_cents,
+               COALESCE(k.kind_bits, CAST(0 AS BIGINT)) AS kind_bits
         FROM {_paired(engine, how, RECENT)} LEFT JOIN event_kinds k ON r.event = k.event
         WHERE {_known(how, "usage")}"""
 
 
 def kinds(engine: Engine, how: How) -> str:
     """One row per kind of event with features of its own: how often in three windows, and the age of the newest."""
+    rows = f"""SELECT r.account_id, c.snapshot_at, k.kind, c.age, 1 AS events
+               FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
+               WHERE k.kind IS NOT NULL AND {_known(how, "usage")}"""
+    if how.shares:
+        rows = f"SELECT * REPLACE (age + days AS age) FROM ({_stretches(engine, how, 'kinds')})"
     return f"""
-        SELECT r.account_id, c.snapshot_at, k.kind, MIN(c.age) AS newest, COUNT(*) AS events_84,
-               COUNT(CASE WHEN c.age <= 28 THEN 1 END) AS events_28,
-               COUNT(CASE WHEN c.age > 28 AND c.age <= 56 THEN 1 END) AS before_28
-        FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
-        WHERE k.kind IS NOT NULL AND {_known(how, "usage")}
-        GROUP BY r.account_id, c.snapshot_at, k.kind"""
+        SELECT account_id, snapshot_at, kind, MIN(age) AS newest, CAST(SUM(events) AS BIGINT) AS events_84,
+               CAST(SUM(CASE WHEN age <= 28 THEN events ELSE 0 END) AS BIGINT) AS events_28,
+               CAST(SUM(CASE WHEN age > 28 AND age <= 56 THEN events ELSE 0 END) AS BIGINT) AS before_28
+        FROM ({rows}) GROUP BY account_id, snapshot_at, kind"""
 
 
 def year(engine: Engine, how: How) -> str:
@@ -63,7 +80,7 @@ def year(engine: Engine, how: How) -> str:
     A visit is a session on a day: one that runs past midnight counts on both.
     """
     if how.stretches is not None:
-        return how.stretches.seen(how.days[0], LONGEST)
+        return " UNION ALL ".join(how.stretches.year(day, LONGEST) for day in how.days)
     rows = f"""SELECT r.account_id, c.snapshot_at, c.age, c.week_bits, r.session_id, r.value_cents
                FROM {_paired(engine, how, LONGEST)} WHERE {_known(how, "usage")}"""
     return f"""
@@ -78,24 +95,30 @@ def year(engine: Engine, how: How) -> str:
 
 def users(engine: Engine, how: How) -> str:
     """One row per person active in the last 84 days: age of their newest event, events, rank by events."""
+    rows = f"""SELECT r.account_id, c.snapshot_at, r.user_id, c.age, 1 AS events
+               FROM {_paired(engine, how, RECENT)} WHERE r.user_id IS NOT NULL AND {_known(how, "usage")}"""
+    if how.shares:
+        rows = f"SELECT * REPLACE (age + days AS age) FROM ({_stretches(engine, how, 'people')})"
     return f"""
         SELECT account_id, snapshot_at, age, events,
                ROW_NUMBER() OVER (PARTITION BY account_id, snapshot_at ORDER BY events DESC, user_id) AS busiest
-        FROM (SELECT r.account_id, c.snapshot_at, r.user_id, MIN(c.age) AS age, COUNT(*) AS events
-              FROM {_paired(engine, how, RECENT)} WHERE r.user_id IS NOT NULL AND {_known(how, "usage")}
-              GROUP BY r.account_id, c.snapshot_at, r.user_id)"""
+        FROM (SELECT account_id, snapshot_at, user_id, MIN(age) AS age, SUM(events) AS events
+              FROM ({rows}) GROUP BY account_id, snapshot_at, user_id)"""
 
 
 def visits(engine: Engine, how: How) -> str:
     """One row per visit (session on a day) of the last 84 days, beside the account's visits and money of 52 weeks."""
+    rows = f"""SELECT r.account_id, c.snapshot_at, r.session_id, c.age, COUNT(*) AS lines,
+                      SUM(r.value_cents) AS value_cents
+               FROM {_paired(engine, how, RECENT)} WHERE r.session_id IS NOT NULL AND {_known(how, "usage")}
+               GROUP BY r.account_id, c.snapshot_at, r.session_id, c.age"""
+    if how.shares:
+        rows = f"""SELECT account_id, snapshot_at, age + days AS age, events AS lines, value_cents
+                   FROM ({_stretches(engine, how, "visits")}) WHERE is_visit"""
     return f"""
         SELECT v.account_id, v.snapshot_at, v.age, v.lines, v.value_cents,
                y.visits_364d AS visits, y."_visit_value_364d" AS all_cents
-        FROM (SELECT r.account_id, c.snapshot_at, r.session_id, c.age, COUNT(*) AS lines,
-                     SUM(r.value_cents) AS value_cents
-              FROM {_paired(engine, how, RECENT)} WHERE r.session_id IS NOT NULL AND {_known(how, "usage")}
-              GROUP BY r.account_id, c.snapshot_at, r.session_id, c.age) v
-        JOIN scan_year y ON y.account_id = v.account_id AND y.snapshot_at = v.snapshot_at"""
+        FROM ({rows}) v JOIN scan_year y ON y.account_id = v.account_id AND y.snapshot_at = v.snapshot_at"""
 
 
 def feedback(engine: Engine, how: How) -> str:
@@ -178,6 +201,15 @@ def _paired(engine: Engine, how: How, days: int) -> str:
     first, last = engine.moment(how.days[0] - timedelta(days=days)), engine.moment(how.days[-1])
     rows = f'(SELECT * FROM "usage" u WHERE u."at" >= {first} AND u."at" < {last}) r'
     return f'{rows} JOIN calendar c ON CAST(r."at" AS DATE) = c.day AND c.age <= {days}{keyed}'
+
+
+def _stretches(engine: Engine, how: How, what: str) -> str:
+    """What the snapshots' stretches hold of their last 84 days, see `Stretches.recent`."""
+    assert how.stretches is not None
+    parts = [
+        f"SELECT *, {engine.moment(day)} AS snapshot_at FROM ({how.stretches.recent(what, day)})" for day in how.days
+    ]
+    return " UNION ALL ".join(parts)
 
 
 def _known(how: How, source: str) -> str:

@@ -1,12 +1,13 @@
-"""A year of usage in stretches of 28 days: each is added up once, for all snapshots that see the whole of it.
+"""Usage in stretches of 28 days: each is added up once, for all snapshots that see the whole of it.
 
-Stretches are counted from the first snapshot. One that lies whole stretches away from it, as on a grid of 28 days, sees
-13 of them; what another sees of the two at the ends of its year is added up from the raw rows. Only rows without
-versions can be added up beforehand: they are known when they happen.
+A stretch ends at a snapshot or whole stretches away from one. Where several snapshots lie so, as on a grid of 28 days,
+they share their stretches: three hold what features of 84 days look at, 13 the year. Another snapshot's year is made
+of the stretches of the first snapshot and of the raw rows at its two ends. Only rows without versions can be added up
+beforehand: they are known when they happen.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,83 +16,151 @@ from features.engine import Engine
 from features.replacing import drop_others
 
 DAYS = 28
+RECENT = 84
+"""Days that features of single events, people and visits look back."""
 TABLE = "usage_stretches"
 COLUMNS = "events BIGINT, visits BIGINT, value_cents BIGINT, newest INTEGER, oldest INTEGER, day_bits BIGINT"
 
 
-@dataclass
 class Stretches:
-    """The stretches of one engine's usage rows, numbered from `start`.
+    """The stretches of one engine's usage rows, made as they are asked for.
 
-    `file` names the Parquet file that keeps the stretch [begin, end) from one run to the next, where any does.
+    `start` is where those of snapshots end that share none with another. `file` names the Parquet file that keeps the
+    year's part of the stretch [begin, end) from one run to the next, where any does.
     """
 
-    engine: Engine
-    start: datetime
-    has_sessions: bool
-    file: Callable[[datetime, datetime], Path] | None = None
-    held: set[int] = field(default_factory=set, init=False)
+    def __init__(
+        self,
+        engine: Engine,
+        days: Sequence[datetime],
+        start: datetime,
+        *,
+        has_sessions: bool,
+        file: Callable[[datetime, datetime], Path] | None = None,
+    ) -> None:
+        self._engine, self._start, self._has_sessions, self._file = engine, start, has_sessions, file
+        together = Counter(self._place(day) for day in days)
+        self._shared = {place for place, count in together.items() if count > 1}
+        self._held: set[datetime] = set()
+        self._tables: dict[tuple[str, datetime], str] = {}
+        engine.run(f"CREATE OR REPLACE TABLE {TABLE} (ended TIMESTAMP, account_id VARCHAR, {COLUMNS})")
 
-    def __post_init__(self) -> None:
-        self.engine.run(f"CREATE OR REPLACE TABLE {TABLE} (stretch INTEGER, account_id VARCHAR, {COLUMNS})")
+    def are_shared(self, day: datetime) -> bool:
+        """Whether another snapshot sees stretches of this one's."""
+        return self._place(day) in self._shared
 
-    def seen(self, day: datetime, days: int) -> str:
-        """SQL of the usage in [day - days, day): rows of each account to be added up, see `scans.year`.
+    def recent(self, what: str, day: datetime) -> str:
+        """SQL of the `cells`, `kinds`, `people` or `visits` of a snapshot's last 84 days, see `_recent`.
 
-        Stretches that lie within and are not there yet are added up now.
+        A row is about one stretch; ages and bits are counted back from the stretch's end, which is `days` before the
+        snapshot.
         """
-        first = day - timedelta(days=days)
-        inside = range(-((self.start - first).days // DAYS), (day - self.start).days // DAYS)
-        self._hold(inside)
-        moved = [f"SELECT {n} AS stretch, {_moved((day - self._begin(n + 1)).days)}" for n in inside]
+        for key in [key for key in self._tables if key[1] <= day - timedelta(days=RECENT)]:
+            self._engine.drop(self._tables.pop(key))
         parts = [
-            f"""SELECT s.* EXCLUDE (stretch), o.days, o.days_on, o.weeks_on
-                FROM {TABLE} s JOIN ({" UNION ALL ".join(moved)}) o ON o.stretch = s.stretch"""
+            f"SELECT *, {days} AS days FROM {self._table(what, day - timedelta(days=days))}"
+            for days in range(0, RECENT, DAYS)
         ]
-        for begin, end in ((first, self._begin(inside.start)), (self._begin(inside.stop), day)):
-            if begin < end:
-                parts.append(f"SELECT *, {_moved((day - end).days)} FROM ({self._added_up(begin, end)})")
+        return " UNION ALL ".join(parts)
+
+    def year(self, day: datetime, days: int) -> str:
+        """SQL of the usage in [day - days, day): rows of each account to be added up, see `scans.year`."""
+        first, end = day - timedelta(days=days), day
+        if not self.are_shared(day):
+            end -= timedelta(days=(day - self._start).days % DAYS)
+        begin = end - timedelta(days=(end - first).days // DAYS * DAYS)
+        ends = [begin + timedelta(days=n) for n in range(DAYS, (end - begin).days + 1, DAYS)]
+        if self._has_sessions and self.are_shared(day):
+            self.recent("visits", day)  # the year is added up from what the last 84 days need anyway
+        self._hold(ends)
+        moved = [f"SELECT {self._engine.moment(e)} AS ended, {_moved((day - e).days)}" for e in ends]
+        parts = [
+            f"""SELECT s.* EXCLUDE (ended), o.days, o.days_on, o.weeks_on
+                FROM {TABLE} s JOIN ({" UNION ALL ".join(moved)}) o ON o.ended = s.ended"""
+        ]
+        for left, right in ((first, begin), (end, day)):
+            if left < right:
+                parts.append(f"SELECT *, {_moved((day - right).days)} FROM ({self._added_up(left, right)})")
         weeks = " + ".join(
             f"CASE WHEN (day_bits * days_on) & {127 << 7 * i} <> 0 THEN {1 << i} ELSE 0 END" for i in range(5)
         )
         return f"""
-            SELECT account_id, {self.engine.moment(day)} AS snapshot_at, events, visits, value_cents,
+            SELECT account_id, {self._engine.moment(day)} AS snapshot_at, events, visits, value_cents,
                    newest + days AS newest, oldest + days AS oldest, ({weeks}) * weeks_on AS week_bits
             FROM ({" UNION ALL ".join(parts)})"""
 
-    def _hold(self, wanted: range) -> None:
-        for number in (n for n in wanted if n not in self.held):
-            begin, end = self._begin(number), self._begin(number + 1)
+    def _place(self, day: datetime) -> int:
+        """Days on the same place are whole stretches away from each other."""
+        return (day - self._start).days % DAYS
+
+    def _hold(self, wanted: list[datetime]) -> None:
+        for end in (e for e in wanted if e not in self._held):
+            begin = end - timedelta(days=DAYS)
             rows = self._added_up(begin, end)
-            if self.file:
-                file = self.file(begin, end)
+            if self._file:
+                file = self._file(begin, end)
                 if not file.exists():
-                    self.engine.save(rows, file)
+                    self._engine.save(rows, file)
                     drop_others(file)
                 rows = f"SELECT * FROM read_parquet('{quoted(str(file))}')"
-            self.engine.append(TABLE, f"SELECT {number}, * FROM ({rows})")
-            self.held.add(number)
+            self._engine.append(TABLE, f"SELECT {self._engine.moment(end)}, * FROM ({rows})")
+            self._held.add(end)
+
+    def _table(self, what: str, end: datetime) -> str:
+        """The table of a stretch, made when it is first asked for."""
+        if (what, end) not in self._tables:
+            name = f"{what}_{end:%Y%m%d}"
+            self._engine.create(name, self._recent(what, end))
+            self._tables[what, end] = name
+        return self._tables[what, end]
+
+    def _recent(self, what: str, end: datetime) -> str:
+        """What happened in a stretch: by kind of event, person or visit, or in its last week and before (`cells`)."""
+        rows = self._raw(end - timedelta(days=DAYS), end)
+        match what:
+            case "kinds":
+                return f"""SELECT r.account_id, k.kind, MIN(a.age) AS age, COUNT(*) AS events
+                           FROM {rows} JOIN event_kinds k ON r.event = k.event
+                           WHERE k.kind IS NOT NULL GROUP BY r.account_id, k.kind"""
+            case "people":
+                return f"""SELECT r.account_id, r.user_id, MIN(a.age) AS age, COUNT(*) AS events
+                           FROM {rows} WHERE r.user_id IS NOT NULL GROUP BY r.account_id, r.user_id"""
+            case "visits":
+                return _visits(rows)
+        return f"""SELECT r.account_id, MIN(a.age) AS age, MAX(a.age) AS oldest, BIT_OR(a.day_bits_1) AS day_bits,
+                          COUNT(*) AS events, CAST(SUM(a.week) AS BIGINT) AS weeks, SUM(r.quantity) AS quantity,
+                          CAST(SUM(r.value_cents) AS BIGINT) AS value_cents,
+                          BIT_OR(COALESCE(k.kind_bits, 0)) AS kind_bits
+                   FROM {rows} LEFT JOIN event_kinds k ON r.event = k.event GROUP BY r.account_id, a.age <= 7"""
 
     def _added_up(self, begin: datetime, end: datetime) -> str:
         """Usage in [begin, end), at most 28 days, one row an account; ages and bits are counted back from the end."""
-        age = self.engine.days_between('r."at"', self.engine.moment(end))
-        within = f'r."at" >= {self.engine.moment(begin)} AND r."at" < {self.engine.moment(end)}'
-        rows = f'"usage" r JOIN ages a ON a.age = {age} WHERE {within}'
-        last = "MIN(age) AS newest, MAX(age) AS oldest, BIT_OR(day_bits) AS day_bits"
-        if not self.has_sessions:
+        rows = self._raw(begin, end)
+        last = "MIN(a.age) AS newest, MAX(a.age) AS oldest, BIT_OR(a.day_bits_1) AS day_bits"
+        if not self._has_sessions:
             return f"""
                 SELECT account_id, COUNT(*) AS events, CAST(0 AS BIGINT) AS visits, CAST(NULL AS BIGINT) AS value_cents,
-                       {last.replace("age", "a.age").replace("day_bits)", "a.day_bits_1)")}
-                FROM {rows} GROUP BY account_id"""
-        visit = """SELECT r.account_id, r.session_id, a.age, COUNT(*) AS events, SUM(r.value_cents) AS value_cents,
-                          BIT_OR(a.day_bits_1) AS day_bits"""
+                       {last} FROM {rows} GROUP BY account_id"""
+        visits = self._tables.get(("visits", end)) if end - begin == timedelta(days=DAYS) else None
         return f"""
-            SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, COUNT(session_id) AS visits,
-                   CAST(SUM(CASE WHEN session_id IS NOT NULL THEN value_cents END) AS BIGINT) AS value_cents, {last}
-            FROM ({visit} FROM {rows} GROUP BY r.account_id, r.session_id, a.age) GROUP BY account_id"""
+            SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, COUNT(CASE WHEN is_visit THEN 1 END) AS visits,
+                   CAST(SUM(CASE WHEN is_visit THEN value_cents END) AS BIGINT) AS value_cents, {last}
+            FROM {visits or f"({_visits(rows)})"} r JOIN ages a ON a.age = r.age GROUP BY account_id"""
 
-    def _begin(self, number: int) -> datetime:
-        return self.start + timedelta(days=DAYS * number)
+    def _raw(self, begin: datetime, end: datetime) -> str:
+        """Usage rows `r` in [begin, end) beside their age `a`, counted back from the end."""
+        first, last = self._engine.moment(begin), self._engine.moment(end)
+        age = self._engine.days_between('r."at"', last)
+        return (
+            f"""(SELECT * FROM "usage" u WHERE u."at" >= {first} AND u."at" < {last}) r JOIN ages a ON a.age = {age}"""
+        )
+
+
+def _visits(rows: str) -> str:
+    """SQL of the visits among raw rows, and a row a day for what belongs to none."""
+    return f"""SELECT r.account_id, r.session_id IS NOT NULL AS is_visit, a.age, COUNT(*) AS events,
+                      CAST(SUM(r.value_cents) AS BIGINT) AS value_cents
+               FROM {rows} GROUP BY r.account_id, r.session_id, a.age"""
 
 
 def _moved(days: int) -> str:

@@ -84,7 +84,7 @@ def compute(
             per_account=calendar.is_sparse(engine, days),
             versioned=frozenset(name for name in staged.sources if staged.versioned(name)),
         )
-        if len(days) == 1 and not how.per_account:
+        if not how.per_account:
             how = replace(how, stretches=stretches)
         yield Part(how.days, _computed(engine, catalogue, how, group), done)
 
@@ -101,10 +101,11 @@ def _groups(rows: dict[datetime, int], most: int) -> Iterator[list[datetime]]:
 
 
 def _stretches(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[list[datetime]]) -> Stretches | None:
-    """Where several groups look at the same usage, their years are added up from shared stretches."""
+    """Where several groups look at the same usage, it is added up from shared stretches."""
     if len(groups) < 2 or engine.name != "duckdb" or "usage" not in staged.sources or staged.versioned("usage"):
         return None
-    return Stretches(engine, groups[0][0], has_sessions=catalogue.counts_visits)
+    days = [day for group in groups for day in group]
+    return Stretches(engine, days, days[0], has_sessions=catalogue.counts_visits)
 
 
 def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str:

@@ -51,7 +51,7 @@ def _activity() -> list[Feature]:
     days = {7: bits("day_bits_1", where="age <= 7"), 28: bits("day_bits_1"), 84: ALL_DAYS}
     return [
         *(events(f"events_{w}d", "activity", f"Usage events in the last {w} days",
-                 "events", count(w), SAFER, w, empty=0) for w in WINDOWS),
+                 "events", total("events", w), SAFER, w, empty=0) for w in WINDOWS),
         *(events(f"active_days_{w}d", "activity", f"Days of use in the last {w} days",
                  "days", sql, SAFER, w, empty=0) for w, sql in days.items()),
         year("active_weeks_364d", "activity", "Weeks of use in the last 52 weeks",
@@ -75,7 +75,7 @@ def _rhythm() -> list[Feature]:
         year("days_since_last_use", "recency", "Days since the last use",
              "days", "MIN(newest)", RISKIER, 364),
         events("days_between_uses_84d", "rhythm", "Usual days between two days of use, over the last 84 days",
-               "days", ratio("(MAX(age) - MIN(age))", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
+               "days", ratio("(MAX(oldest) - MIN(age))", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
         year("weeks_between_uses_364d", "rhythm", "Usual weeks between two weeks of use, over the last 52 weeks",
              "weeks", ratio(f"({_week('MAX(oldest)')} - {_week('MIN(newest)')})", f"({WEEKS} - 1)"), UNKNOWN, 364),
         year("usage_history_days", "history", "Days since the first use within the last 52 weeks",
@@ -88,9 +88,9 @@ def _rhythm() -> list[Feature]:
 def _trends() -> list[Feature]:
     return [
         events("usage_trend_28d", "trend", "Share of the last 56 days' events in the newer 28 (half is steady)",
-               "share", share(count(28), count(56, 28)), SAFER, 56),
+               "share", share(total("events", 28), total("events", 56, 28)), SAFER, 56),
         events("usage_trend_7d", "trend", "Share of the last 28 days' events in the newest 7 (a quarter is steady)",
-               "share", ratio(count(7), count(28)), SAFER, 28),
+               "share", ratio(total("events", 7), total("events", 28)), SAFER, 28),
         events("usage_slope_84d", "trend", "Weekly change of events over 12 weeks, as a share of their mean",
                "share", _weekly_slope(), SAFER, 84),
         derived("usage_against_baseline_28d", "trend", "Events of the last 28 days against the own 52-week average",
@@ -101,10 +101,11 @@ def _trends() -> list[Feature]:
 def _weekly_slope() -> str:
     """Least-squares slope over 12 zero-filled weeks, relative to the weekly mean.
 
-    With x = 0 (oldest) .. 11: slope = (12 sum(xy) - 66 sum(y)) / 1716 (closed form), mean = sum(y) / 12.
+    With x = 0 (oldest) .. 11: slope = (12 sum(xy) - 66 sum(y)) / 1716 (closed form), mean = sum(y) / 12. Weeks are
+    counted back, w = 11 - x, so that 12 sum(xy) = 132 sum(y) - 12 sum(wy).
     """
-    xy, y = total("(11 - week)", 84), count(84)
-    return ratio(f"(12 * {xy} - 66 * {y})", f"(143 * {y})")
+    weeks, y = total("weeks", 84), total("events", 84)
+    return ratio(f"(66 * {y} - 12 * {weeks})", f"(143 * {y})")
 
 
 def _week(age: str) -> str:
@@ -162,8 +163,8 @@ def _families(event_names: tuple[str, ...]) -> list[Feature]:
 def _family(event: str, word: str, kind: int) -> list[Feature]:
     """The word comes last in each name, so that no event's name can make one feature's name another's."""
     about, beside = (partial(of, signal=f"event: {event}") for of in (kinds, derived_kinds))
-    last_28, last_84, before_28 = (
-        f"SUM(CASE WHEN kind = {kind} THEN {times} ELSE 0 END)" for times in ("events_28", "events_84", "before_28")
+    last_28, last_84, before_28 = (  # there is one row a kind: MAX finds it sooner than SUM
+        f"COALESCE(MAX(CASE WHEN kind = {kind} THEN {n} END), 0)" for n in ("events_28", "events_84", "before_28")
     )
     return [
         about(f"event_28d_{word}", definition=f"'{event}' in the last 28 days",
