@@ -44,7 +44,7 @@ SHARED = (
     *(f"{what}_{w}d" for what in ("active_days", "event_kinds") for w in (28, 84)),
     "days_since_last_use",
 )
-"""Features that all three compute, and must agree on where an account was seen within 84 days."""
+"""Features that all three compute and must agree on: the last looks back 364 days, the others at most 84."""
 PART = ("activity", "depth", "breadth", "recency", "rhythm", "history", "trend", "volume")
 """Signals of the usage part."""
 COLUMNS = {
@@ -109,17 +109,18 @@ def pandas(folder: Path) -> dict[str, float]:
         if not held:
             read = pq.read_table(folder / "usage.parquet", columns=columns, read_dictionary=["account_id", "event"])
             held.append(read.to_pandas())
-        moments = held[0]["at"]
-        low, high = moments.searchsorted([pd.Timestamp(day - timedelta(days=84)), pd.Timestamp(day)])
-        return _usual(held[0].iloc[low:high], day).assign(snapshot_at=day)
+        began = [pd.Timestamp(day - timedelta(days=back)) for back in (364, 84, 0)]
+        first, low, high = held[0]["at"].searchsorted(began)
+        last = held[0].iloc[first:high].groupby("account_id", observed=True)["at"].max()
+        return _usual(held[0].iloc[low:high], last, day).assign(snapshot_at=day)
 
     return looped(
         folder, of_snapshot, lambda parts: pd.concat(parts).reset_index().to_parquet(folder / "pandas.parquet")
     )
 
 
-def _usual(events: Any, day: Any) -> Any:
-    """The usual features of one snapshot, one row an account seen in its last 84 days."""
+def _usual(events: Any, last: Any, day: Any) -> Any:
+    """The usual features of one snapshot from its last 84 days, one row an account with a `last` use in 364."""
     import pandas as pd
 
     age = (pd.Timestamp(day) - events["at"].dt.normalize()).dt.days
@@ -133,8 +134,8 @@ def _usual(events: Any, day: Any) -> Any:
     found = {f"events_{w}d": count(rows, w) for w in (7, 28, 84)}
     found |= {f"active_days_{w}d": count(days, w) for w in (28, 84)}
     found |= {f"event_kinds_{w}d": count(kinds, w) for w in (28, 84)}
-    found["days_since_last_use"] = rows.groupby("account_id", observed=True)["age"].min()
-    return pd.DataFrame(found).fillna(0)
+    found["days_since_last_use"] = (pd.Timestamp(day) - last.dt.normalize()).dt.days
+    return pd.DataFrame(found, index=last.index).fillna(0)
 
 
 def polars(folder: Path) -> dict[str, float]:
@@ -164,9 +165,14 @@ def polars(folder: Path) -> dict[str, float]:
                 (pl.col("kind") * last[w]).bitwise_or().bitwise_count_ones().cast(pl.Float64).alias(f"event_kinds_{w}d")
                 for w in (28, 84)
             ),
-            pl.col("age").min().cast(pl.Float64).alias("days_since_last_use"),
         )
-        return counted.with_columns(snapshot_at=pl.lit(day)).collect(engine="streaming")
+        year = scanned.filter((pl.col("at") >= day - timedelta(days=364)) & (pl.col("at") < day))
+        last = year.group_by("account_id").agg(pl.col("at").max().dt.date().alias("last"))
+        seen = last.select("account_id", days_since_last_use=(pl.lit(day.date()) - pl.col("last")).dt.total_days())
+        joined = seen.join(counted, on="account_id", how="left").with_columns(
+            pl.col(SHARED).cast(pl.Float64).fill_null(0)
+        )
+        return joined.with_columns(snapshot_at=pl.lit(day)).collect(engine="streaming")
 
     return looped(folder, of_snapshot, lambda parts: pl.concat(parts).write_parquet(folder / "polars.parquet"))
 
@@ -219,11 +225,11 @@ def contend(name: str, folder: Path) -> dict[str, float]:
 
 
 def differences(folder: Path, control: str) -> int:
-    """Values of shared features that a control has otherwise, or accounts it has not, of those seen in 84 days."""
+    """Values of shared features that a control has otherwise, or accounts it has not, of those seen in 364 days."""
     ours, theirs = f"'{folder / 'keepwell'}.parquet'", f"'{folder / control}.parquet'"
     unequal = " + ".join(f"COUNT_IF(a.{c} IS DISTINCT FROM b.{c})" for c in SHARED)
     with duckdb.connect() as db:
-        sql = f"""SELECT {unequal} FROM (FROM {ours} WHERE events_84d > 0) a
+        sql = f"""SELECT {unequal} FROM (FROM {ours} WHERE days_since_last_use IS NOT NULL) a
                   LEFT JOIN {theirs} b USING (account_id, snapshot_at)"""
         return int(db.execute(sql).fetchall()[0][0])
 
