@@ -40,7 +40,7 @@ DAY, LATER = "2024-01-28", "2024-02-04"
 def raw(tmp_path_factory) -> Path:
     """A small company's raw files with their keepwell.toml."""
     folder = tmp_path_factory.mktemp("raw")
-    write(simulate(accounts=300, months=14, seed=2), folder)
+    write(simulate(accounts=200, months=14, seed=2, rate=0.05), folder)
     return folder
 
 
@@ -303,6 +303,11 @@ def test_explain_draws_an_account(company, life, cli, ending, tmp_path):
     assert ran.code == 0, ran.err
     assert account in ran.out
     assert picture.stat().st_size > 1000
+
+
+def test_explain_tells_an_account_as_an_object_and_of_nobody_nothing(company, life, cli):
+    account = pq.read_table(company / "book.parquet")["account_id"][0].as_py()
+    config = ("--config", str(company / "keepwell.toml"))
     told = cli("explain", account, *config, "--as-of", DAY, "--json").json
     assert told["account_id"] == account
     assert cli("explain", "nobody", *config, "--as-of", DAY).code == 1
