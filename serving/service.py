@@ -179,7 +179,7 @@ def limits_of(environ: Mapping[str, str]) -> "Limits":
     if "running" in given:
         given["waiting"] = 2 * given["running"]
     found, workers = Limits(**given), workers_of(environ)
-    parts = {name: ceil(getattr(found, name) / workers) for name in ("running", "waiting", "reading")}
+    parts = {name: ceil(getattr(found, name) / workers) for name in ("running", "waiting", "reading", "heavy")}
     return replace(found, **parts)
 
 

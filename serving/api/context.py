@@ -38,9 +38,9 @@ class Facts:
 class Context:
     """Everything a request may use; `app.state.context` and `request.app.state.context`.
 
-    `work` bounds requests that compute, `reading` those whose body is still arriving; `submitted` wakes the worker
-    of jobs. `together` are the processes that serve beside this one, if there are any. `inputs` are built of accounts
-    with posted events, `ranks` are those by value.
+    `work` bounds requests that compute, `reading` those whose body is still arriving, `heavy` those with a large one;
+    `submitted` wakes the worker of jobs. `together` are the processes that serve beside this one, if there are any.
+    `inputs` are built of accounts with posted events, `ranks` are those by value.
     """
 
     store: Store
@@ -53,6 +53,7 @@ class Context:
     limits: Limits
     work: Gate
     reading: Gate
+    heavy: Gate
     rates: Rates
     submitted: Event
     inputs: Inputs
@@ -107,6 +108,7 @@ def open_context(
         limits=limits,
         work=Gate(limits.running, limits.waiting, limits.wait_seconds),
         reading=Gate(limits.reading, 0, 0.0),
+        heavy=Gate(limits.heavy, limits.waiting, limits.body_seconds),
         rates=Rates(limits.per_second, limits.burst, ticks=ticks, buckets=buckets),
         submitted=Event(),
         inputs=Inputs(),

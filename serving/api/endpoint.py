@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
@@ -14,15 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from serving.api import logs, problems, strict
+from serving.api import logs, problems
 from serving.api.access import Caller, Permission
 from serving.api.answers import Answer, Fault
 from serving.api.asks import Ask, Nothing, Query
+from serving.api.bodies import JSON, may_be_large, raw_body, understood
 from serving.api.context import Context
-from serving.api.limits import Deadline, read_body
+from serving.api.limits import Deadline
 from serving.api.problems import Problem
 
-JSON = "application/json"
 UNSAFE = ("POST", "PUT", "DELETE")
 
 
@@ -139,22 +140,24 @@ async def _answered(endpoint: Endpoint, request: Request) -> Reply:
         raise Problem("not-found")  # no id has one, and not every database takes one
     query = _query(endpoint, request)
     key = _idempotency_key(endpoint, request)
-    raw = await _body(context, endpoint, request)
-    asked = Asked(
-        context=context,
-        caller=caller,
-        request_id=request.state.request_id,
-        deadline=Deadline.after(context.limits.work_seconds),
-        path=request.path_params,
-        query=query,
-        body=None if endpoint.body is None else endpoint.body.model_validate(strict.parse(raw)),
-        idempotency_key=key,
-        fingerprint=_fingerprint(request, raw) if key else "",
-    )
-    async with context.work.entered():
-        if key is None and endpoint.is_quick(asked):
-            return perform(endpoint, asked)
-        return await run_in_threadpool(perform, endpoint, asked)
+    is_heavy = endpoint.large and may_be_large(request, context.limits)
+    async with context.heavy.entered() if is_heavy else nullcontext():
+        raw, body = await _body(context, endpoint, request, is_heavy)
+        asked = Asked(
+            context=context,
+            caller=caller,
+            request_id=request.state.request_id,
+            deadline=Deadline.after(context.limits.work_seconds),
+            path=request.path_params,
+            query=query,
+            body=body,
+            idempotency_key=key,
+            fingerprint=_fingerprint(request, raw) if key else "",
+        )
+        async with context.work.entered():
+            if key is None and endpoint.is_quick(asked):
+                return perform(endpoint, asked)
+            return await run_in_threadpool(perform, endpoint, asked)
 
 
 async def admitted(context: Context, request: Request, permission: Permission) -> Caller:
@@ -198,14 +201,12 @@ def _idempotency_key(endpoint: Endpoint, request: Request) -> str | None:
     return key
 
 
-async def _body(context: Context, endpoint: Endpoint, request: Request) -> bytes:
-    if endpoint.body is None:
-        return b""
-    media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    if media_type.strip() != JSON or charset not in ("", "utf-8"):
-        raise Problem("not-json")
-    limits = context.limits
-    async with context.reading.entered():
-        most = limits.job_body if endpoint.large else limits.body
-        return await read_body(request, most=most, seconds=limits.body_seconds)
+async def _body(
+    context: Context, endpoint: Endpoint, request: Request, is_heavy: bool
+) -> tuple[bytes, BaseModel | None]:
+    """The bytes, and what they say."""
+    kind, limits = endpoint.body, context.limits
+    if kind is None:
+        return b"", None
+    raw = await raw_body(context, request, most=limits.job_body if endpoint.large else limits.body)
+    return raw, await run_in_threadpool(understood, kind, raw) if is_heavy else understood(kind, raw)

@@ -21,8 +21,9 @@ MOST_NAMES = 10_000
 class Limits:
     """Bounds of one serving process. Sizes in bytes, times in seconds, rates in requests a second and key.
 
-    `running` requests compute at a time, `waiting` more wait for at most `wait_seconds`; `reading` may be sending
-    their bodies. A request works for at most `work_seconds`.
+    `running` requests compute at a time, `waiting` more wait for at most `wait_seconds`; `reading` may be sending their
+    bodies. `heavy` bodies larger than `body` are held at a time, others wait for `body_seconds`: one of 16 MB that is
+    nothing but small objects takes 0.5 GB and seconds to read. A request works for at most `work_seconds`.
     """
 
     body: int = 1 * MB
@@ -33,6 +34,7 @@ class Limits:
     waiting: int = 16
     wait_seconds: float = 1.0
     reading: int = 64
+    heavy: int = 2
     per_second: float = 100.0
     burst: int = 200
 

@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from serving.api.access import COOKIE, MAY
 from serving.api.answers import ProblemAnswer
-from serving.api.endpoint import JSON, UNSAFE, Endpoint
+from serving.api.bodies import JSON
+from serving.api.endpoint import UNSAFE, Endpoint
 from serving.api.problems import KINDS, MEDIA_TYPE
 
 PATH = "/v1/openapi.json"

@@ -3,14 +3,18 @@
 import json
 import socket
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
+from time import monotonic
 
 import pytest
 
 LONG = pytest.mark.slow, pytest.mark.faults
 MB = 2**20
 GROWTH = 1.2
+HEAVY = 4.0
+"""Of a process of 250 MB that reads one body of a million objects."""
 DECISIONS = "/v1/accounts/acme-01/decisions"
 DEEP = b"[" * 200_000 + b"]" * 200_000
 VALID = [
@@ -74,6 +78,27 @@ def test_fifty_megabytes_are_413_however_they_come_and_are_not_held(live, path):
                 assert status_of(wire.recv(65536)) == 413
     assert sent < 50
     assert well(live)
+
+
+@pytest.mark.parametrize("bodies", [pytest.param(6, id="6"), pytest.param(60, id="60", marks=LONG)])
+def test_many_job_bodies_of_16_mb_at_once_are_read_few_at_a_time_and_others_are_answered(live, bodies):
+    """A valid one, and the worst to read: a million small objects. All are answered, by turns."""
+    assert well(live)
+    worst = b'{"rows": [' + b",".join([b'{"a":{}}'] * 1_860_000) + b"]}"
+    valid = json.dumps({"account_ids": ["acme-01"]}).encode().ljust(16 * MB - 1)
+    told, others = Counter(), []
+    with live.memory_below(HEAVY), ThreadPoolExecutor(bodies) as pool:
+        asked = [pool.submit(live.ask, "POST", "/v1/jobs", (worst, valid)[i % 2], timeout=120) for i in range(bodies)]
+        while not all(one.done() for one in asked):
+            began = monotonic()
+            assert well(live)
+            others.append(monotonic() - began)
+        for one in asked:
+            told[one.result()[0]] += 1
+    print(told, f"others waited {max(others):.2f} s at most")  # noqa: T201
+    assert set(told) <= {202, 422, 429}
+    assert told[202] + told[422] > 0
+    assert len(others) > 1
 
 
 def _has_answer(wire):

@@ -56,6 +56,21 @@ def test_a_body_too_large_is_413(served):
     assert served.ask("POST", "/v1/jobs", content=body, headers=JSON).status_code == 422
 
 
+def test_large_bodies_have_places_of_their_own_and_small_ones_need_none(served):
+    """One that does not tell its length may be large."""
+    small = b'{"account_ids": ["acme-01"]}'
+    large = small + b" " * 2_000_000
+    asked = {"small": small, "large": large, "in parts": lambda: iter([small])}
+
+    def statuses():
+        bodies = ((name, body() if callable(body) else body) for name, body in asked.items())
+        return {name: served.ask("POST", "/v1/jobs", content=body, headers=JSON).status_code for name, body in bodies}
+
+    assert statuses() == {"small": 202, "large": 202, "in parts": 202}
+    served.context.heavy.inside += 1000
+    assert statuses() == {"small": 202, "large": 429, "in parts": 429}
+
+
 def test_a_gate_admits_its_number_lets_some_wait_and_turns_others_away():
     async def main():
         gate, leave, told = Gate(2, 1, 5.0), asyncio.Event(), []
