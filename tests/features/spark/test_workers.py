@@ -1,4 +1,4 @@
-"""Two Spark workers in processes of their own, of which one is killed while features are computed."""
+"""Two Spark workers in processes of their own, of which one is killed while features or a model are computed."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import which
 from urllib.request import urlopen
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -44,6 +45,24 @@ with engine_for(settings) as engine:
     catalogue = declare(staged, discover(engine, staged, known_by=datetime(2026, 1, 1), max_events=10))
     parts = (part for _, part in table.build_parts(engine, staged, catalogue))
     table.write(parts, table.schema(catalogue), Path(sys.argv[2]))
+"""
+
+FITTING = """
+import sys
+from pathlib import Path
+import numpy as np
+from features.config import load
+from features.declare import Direction, Feature
+from training.cluster import on_cluster
+
+features = tuple(Feature(f"f{i}", "usage", "", "", "", Direction.UNKNOWN, component="usage", scan="") for i in range(8))
+rng = np.random.default_rng(0)
+rows = rng.normal(size=(100_000, 8))
+churned = rng.random(len(rows)) < 1 / (1 + np.exp(2 - rows.sum(axis=1)))
+shape = {"num_leaves": 7, "min_data_in_leaf": 50, "feature_fraction": 0.8}
+with on_cluster(load(Path(sys.argv[1])), None) as cluster:
+    assert cluster.workers == 2
+    cluster.fit(rows, churned, features, shape, 1_000_000)
 """
 
 
@@ -130,13 +149,13 @@ def config(tmp_path: Path, cluster: Cluster) -> Path:
 
 def started(config: Path, out: Path) -> "subprocess.Popen[str]":
     days = [day.isoformat() for day in DAYS]
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(config), str(out), *days],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return run(SCRIPT, config, out, *days)
+
+
+def run(script: str, *words: object) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    told = [sys.executable, "-c", script, *map(str, words)]
+    return subprocess.Popen(told, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def on_duckdb(config: Path, home: Path) -> table.pa.Table:
@@ -171,3 +190,19 @@ def test_with_every_worker_lost_the_former_file_stays_and_the_message_says_why(t
     assert "SourceError: Spark lost all workers that held a table; nothing was written" in told.splitlines()[-1]
     assert out.read_bytes() == b"the former table"
     assert [path.name for path in tmp_path.glob(".features*")] == []
+
+
+def has_begun(worker: "subprocess.Popen[bytes]") -> bool:
+    """Whether a task in Python runs on a worker."""
+    return any("python" in child.name() for child in psutil.Process(worker.pid).children(recursive=True))
+
+
+def test_a_worker_killed_while_the_final_model_is_fitted_ends_it_in_one_line_and_leaves_nothing(cluster, config):
+    job = run(FITTING, config)
+    until(lambda: job.poll() is not None or all(map(has_begun, cluster.workers)))
+    cluster.kill(cluster.workers[0])
+    _, told = job.communicate(timeout=300)
+    assert job.returncode != 0
+    assert "EvidenceError: training over Spark failed: " in told.splitlines()[-1]
+    assert "no model was registered" in told.splitlines()[-1]
+    assert list(load(config).home_dir.glob("rows-*")) == []
