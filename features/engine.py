@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from features.dialect import Dialect, quoted
 from features.errors import SourceError
+from features.replacing import replacing
 
 if TYPE_CHECKING:
     from features.sources.memory import Memory
@@ -97,10 +98,8 @@ class Engine(Dialect):
 
     def save(self, sql: str, path: Path) -> None:
         """Write a query's rows to one Parquet file, whole or not at all."""
-        unfinished = path.with_name(f".{path.name}.{id(self)}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.run(f"COPY ({sql}) TO '{quoted(str(unfinished))}' (FORMAT parquet, COMPRESSION zstd)")
-        unfinished.replace(path)
+        with replacing(path) as partial:
+            self.run(f"COPY ({sql}) TO '{quoted(str(partial))}' (FORMAT parquet, COMPRESSION zstd)")
 
     def run(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Execute one statement.

@@ -49,14 +49,17 @@ class Stretches:
         """Whether another snapshot sees stretches of this one's."""
         return self._place(day) in self._shared
 
+    def forget(self, day: datetime) -> None:
+        """Drop what no snapshot from this one on sees in its last 84 days."""
+        for key in [key for key in self._tables if key[1] <= day - timedelta(days=RECENT)]:
+            self._engine.run(f"DROP TABLE {self._tables.pop(key)}")
+
     def recent(self, what: str, day: datetime) -> str:
         """SQL of the `cells`, `kinds`, `people` or `visits` of a snapshot's last 84 days, see `_recent`.
 
         A row is about one stretch; ages and bits are counted back from the stretch's end, which is `days` before the
         snapshot.
         """
-        for key in [key for key in self._tables if key[1] <= day - timedelta(days=RECENT)]:
-            self._engine.drop(self._tables.pop(key))
         parts = [
             f"SELECT *, {days} AS days FROM {self._table(what, day - timedelta(days=days))}"
             for days in range(0, RECENT, DAYS)
@@ -110,7 +113,8 @@ class Stretches:
         """The table of a stretch, made when it is first asked for."""
         if (what, end) not in self._tables:
             name = f"{what}_{end:%Y%m%d}"
-            self._engine.create(name, self._recent(what, end))
+            rows = self._recent(what, end)
+            self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")  # without a log, not compressed
             self._tables[what, end] = name
         return self._tables[what, end]
 

@@ -84,7 +84,8 @@ def compute(
             per_account=calendar.is_sparse(engine, days),
             versioned=frozenset(name for name in staged.sources if staged.versioned(name)),
         )
-        if not how.per_account:
+        if stretches and not how.per_account:
+            stretches.forget(days[0])
             how = replace(how, stretches=stretches)
         yield Part(how.days, _computed(engine, catalogue, how, group), done)
 

@@ -362,8 +362,16 @@ def cleaned(rows: dict[str, list[Row]], versions: bool) -> dict[str, list[Row]]:
 
 
 @pytest.mark.system("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10")
-@pytest.mark.parametrize("versions", [True, False], ids=["two clocks", "one clock"])
-@pytest.mark.parametrize("at_once", [1, 60_000], ids=["date by date", "all dates at once"])
+@pytest.mark.parametrize(
+    ("versions", "at_once"),
+    [
+        pytest.param(True, 1, id="two clocks, date by date"),
+        pytest.param(True, 60_000, id="two clocks, all dates at once"),
+        pytest.param(False, 1, id="one clock, date by date"),
+        pytest.param(False, 14, id="one clock, two dates at once"),
+        pytest.param(False, 60_000, id="one clock, all dates at once"),
+    ],
+)
 @settings(MANY, max_examples=2)
 @given(seed=st.integers(0, 2**32))
 def test_every_feature_is_what_its_definition_says(
