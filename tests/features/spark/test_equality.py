@@ -15,8 +15,8 @@ MONTHS = [datetime(2025, month, 1) for month in range(4, 11)]
 
 
 def test_the_whole_catalogue_of_a_simulated_company(tmp_path, same):
-    found = same(write(simulate(accounts=150, months=14, seed=3), tmp_path / "raw"))
-    assert found.num_rows > 1000
+    found = same(write(simulate(accounts=70, months=12, seed=3), tmp_path / "raw"))
+    assert found.num_rows > 400
     assert found.num_columns > 150
 
 
