@@ -14,7 +14,7 @@ ORIGINS = 2
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    company = simulate(accounts=200, months=18, seed=6, messy=False)
+    company = simulate(accounts=400, months=18, seed=6, messy=False)
     return load(write(company, tmp_path_factory.mktemp("backtest")))
 
 
