@@ -139,13 +139,16 @@ class Stretches:
 
     def _added_up(self, begin: datetime, end: datetime) -> str:
         """Usage in [begin, end), at most 28 days, one row an account; ages and bits are counted back from the end."""
-        rows = self._raw(begin, end)
+        rows, is_whole = self._raw(begin, end), end - begin == timedelta(days=DAYS)
         last = "MIN(a.age) AS newest, MAX(a.age) AS oldest, BIT_OR(a.day_bits_1) AS day_bits"
-        if not self._has_sessions:
+        nothing = "CAST(0 AS BIGINT) AS visits, CAST(NULL AS BIGINT) AS value_cents"
+        if not self._has_sessions and is_whole and (cells := self._tables.get(("cells", end))):
             return f"""
-                SELECT account_id, COUNT(*) AS events, CAST(0 AS BIGINT) AS visits, CAST(NULL AS BIGINT) AS value_cents,
-                       {last} FROM {rows} GROUP BY account_id"""
-        visits = self._tables.get(("visits", end)) if end - begin == timedelta(days=DAYS) else None
+                SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, {nothing}, MIN(age) AS newest,
+                       MAX(oldest) AS oldest, BIT_OR(day_bits) AS day_bits FROM {cells} GROUP BY account_id"""
+        if not self._has_sessions:
+            return f"SELECT account_id, COUNT(*) AS events, {nothing}, {last} FROM {rows} GROUP BY account_id"
+        visits = self._tables.get(("visits", end)) if is_whole else None
         return f"""
             SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, COUNT(CASE WHEN is_visit THEN 1 END) AS visits,
                    CAST(SUM(CASE WHEN is_visit THEN value_cents END) AS BIGINT) AS value_cents, {last}
