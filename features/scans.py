@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.engine import Engine
-from features.stretches import RECENT, Stretches
+from features.stretches import DAYS, RECENT, Stretches
 
 LONGEST = 364
 """Days of usage that any feature looks back."""
@@ -47,7 +47,10 @@ def events(engine: Engine, how: How) -> str:
     its newest event.
     """
     if how.shares:
-        bits = ", ".join(f"CASE WHEN days = {28 * i} THEN day_bits ELSE 0 END AS day_bits_{i + 1}" for i in range(3))
+        bits = ", ".join(
+            f"CASE WHEN days = {days} THEN day_bits ELSE 0 END AS day_bits_{i + 1}"
+            for i, days in enumerate(range(0, RECENT, DAYS))
+        )
         return f"""
             SELECT account_id, snapshot_at, age + days AS age, oldest + days AS oldest, {bits}, events,
                    weeks + events * days // 7 AS weeks, quantity, value_cents, kind_bits

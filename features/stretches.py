@@ -1,8 +1,8 @@
 """Usage in stretches of 28 days: each is added up once, for all snapshots that see the whole of it.
 
 A stretch ends at a snapshot or whole stretches away from one. Where several snapshots lie so, as on a grid of 28 days,
-they share their stretches: three hold what features of 84 days look at, 13 the year. Another snapshot's year is made
-of the stretches of the first snapshot and of the raw rows at its two ends. Only rows without versions can be added up
+they share their stretches: three hold what features of 84 days look at, 13 the year. A year whose stretches few share
+is made of those of the first snapshot and of the raw rows at its two ends. Only rows without versions can be added up
 beforehand: they are known when they happen.
 """
 
@@ -18,6 +18,8 @@ from features.replacing import drop_others
 DAYS = 28
 RECENT = 84
 """Days that features of single events, people and visits look back."""
+ENOUGH = 10
+"""A year has so many stretches besides those of its last 84 days; its two ends together are as long as one."""
 TABLE = "usage_stretches"
 COLUMNS = "events BIGINT, visits BIGINT, value_cents BIGINT, newest INTEGER, oldest INTEGER, day_bits BIGINT"
 
@@ -25,7 +27,7 @@ COLUMNS = "events BIGINT, visits BIGINT, value_cents BIGINT, newest INTEGER, old
 class Stretches:
     """The stretches of one engine's usage rows, made as they are asked for.
 
-    `start` is where those of snapshots end that share none with another. `file` names the Parquet file that keeps the
+    `start` is where the stretches end of a year that has none of its own. `file` names the Parquet file that keeps the
     year's part of the stretch [begin, end) from one run to the next, where any does.
     """
 
@@ -39,15 +41,14 @@ class Stretches:
         file: Callable[[datetime, datetime], Path] | None = None,
     ) -> None:
         self._engine, self._start, self._has_sessions, self._file = engine, start, has_sessions, file
-        together = Counter(self._place(day) for day in days)
-        self._shared = {place for place, count in together.items() if count > 1}
+        self._together = Counter(self._place(day) for day in days)
         self._held: set[datetime] = set()
         self._tables: dict[tuple[str, datetime], str] = {}
         engine.run(f"CREATE OR REPLACE TABLE {TABLE} (ended TIMESTAMP, account_id VARCHAR, {COLUMNS})")
 
     def are_shared(self, day: datetime) -> bool:
         """Whether another snapshot sees stretches of this one's."""
-        return self._place(day) in self._shared
+        return self._together[self._place(day)] > 1
 
     def forget(self, day: datetime) -> None:
         """Drop what no snapshot from this one on sees in its last 84 days."""
@@ -69,11 +70,11 @@ class Stretches:
     def year(self, day: datetime, days: int) -> str:
         """SQL of the usage in [day - days, day): rows of each account to be added up, see `scans.year`."""
         first, end = day - timedelta(days=days), day
-        if not self.are_shared(day):
+        if not self._has_own_year(day):
             end -= timedelta(days=(day - self._start).days % DAYS)
         begin = end - timedelta(days=(end - first).days // DAYS * DAYS)
         ends = [begin + timedelta(days=n) for n in range(DAYS, (end - begin).days + 1, DAYS)]
-        if self._has_sessions and self.are_shared(day):
+        if self._has_sessions and end == day and self.are_shared(day):
             self.recent("visits", day)  # the year is added up from what the last 84 days need anyway
         self._hold(ends)
         moved = [f"SELECT {self._engine.moment(e)} AS ended, {_moved((day - e).days)}" for e in ends]
@@ -91,6 +92,10 @@ class Stretches:
             SELECT account_id, {self._engine.moment(day)} AS snapshot_at, events, visits, value_cents,
                    newest + days AS newest, oldest + days AS oldest, ({weeks}) * weeks_on AS week_bits
             FROM ({" UNION ALL ".join(parts)})"""
+
+    def _has_own_year(self, day: datetime) -> bool:
+        """Whether its stretches are shared by so many that adding up a whole year more is less than all their ends."""
+        return self._together[self._place(day)] > ENOUGH
 
     def _place(self, day: datetime) -> int:
         """Days on the same place are whole stretches away from each other."""

@@ -62,13 +62,23 @@ def test_what_is_kept_is_what_is_built(company: Any, random_rows: Any, versions:
     assert found.to_pylist() == table.build(company.engine, company.staged, company.catalogue(WORDS)).to_pylist()
 
 
-@pytest.mark.parametrize("apart", [28, 14, 10], ids=lambda days: f"{days} days apart")
-def test_shared_stretches_of_usage_without_sessions_hold_what_its_rows_do(
-    company: Any, random_rows: Any, monkeypatch: pytest.MonkeyPatch, apart: int
+@pytest.mark.parametrize(
+    ("apart", "enough"),
+    [
+        pytest.param(28, 10, id="28 days apart"),
+        pytest.param(14, 10, id="14 days apart, years of the same stretches"),
+        pytest.param(14, 2, id="14 days apart, years of their own"),
+        pytest.param(10, 10, id="10 days apart"),
+    ],
+)
+@pytest.mark.parametrize("left_out", [{"known_at"}, {"known_at", "session_id"}], ids=["visits", "no visits"])
+def test_shared_stretches_hold_what_the_rows_do(
+    company: Any, random_rows: Any, monkeypatch: pytest.MonkeyPatch, apart: int, enough: int, left_out: set[str]
 ) -> None:
+    monkeypatch.setattr("features.stretches.ENOUGH", enough)
     dates = [DATES[0] + i * apart * DAY for i in range(6)]
     made = random_rows(random.Random(apart), [*"ab"], dates, each=80)["usage"]
-    company.stage(usage=[{k: v for k, v in row.items() if k not in ("session_id", "known_at")} for row in made])
+    company.stage(usage=[{k: v for k, v in row.items() if k not in left_out} for row in made])
     company.spine([(account, day) for day in dates for account in "ab"])
     alone = table.build(company.engine, company.staged, company.catalogue(WORDS)).to_pylist()
     monkeypatch.setattr(table, "ROWS_AT_ONCE", 60_000)
