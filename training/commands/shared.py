@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from signal import SIGTERM, signal
+from signal import SIGINT, SIGTERM, signal
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,10 +76,13 @@ def now() -> datetime:
 
 def until_stopped(process: "Popen[bytes]") -> int:
     """Wait for a process; Ctrl-C and SIGTERM end it in good order. Its exit code, 0 where we ended it."""
-    signal(SIGTERM, lambda *_: process.terminate())
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
+    ended = Event()
+
+    def end(*_: object) -> None:
+        ended.set()
         process.terminate()
-        process.wait()
-        return 0
+
+    for one in (SIGINT, SIGTERM):  # a library may have made SIGINT wait until waiting is over
+        signal(one, end)
+    code = process.wait()
+    return 0 if ended.is_set() else code
