@@ -34,7 +34,7 @@ from benchmarks.tools.servers import cpu_seconds, first_answer, ports, running
 from benchmarks.tools.told import Column, Round, at_most, claim, show, table
 from benchmarks.tools.work import BUNDLE
 from serving.bundle import Bundle, save
-from serving.service import WORKERS, usual_workers
+from serving.environ import WORKERS, usual_workers
 from serving.store import keys, open_store
 
 FASTER, STEADIER, FASTER_SCORE = 2.0, 2.0, 3.0

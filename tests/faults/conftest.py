@@ -21,7 +21,7 @@ from features.engine import open_engine
 from features.sources import stage
 from serving import posted
 from serving.bundle import save
-from serving.service import serve
+from serving.starting import serve
 from serving.store import keys, open_store
 
 CONFIG = """

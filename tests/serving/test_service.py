@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from serving.bundle import save
+from serving.environ import limits_of, usual_workers
 from serving.errors import ServingError
-from serving.service import limits_of, serve, usual_workers
+from serving.starting import serve
 from serving.store import audit, keys, open_store
 
 CONFIG = """

@@ -12,7 +12,8 @@ from features.config import load
 from serving.api import create_app
 from serving.api.access import COOKIE, secret_of
 from serving.bundle import save
-from serving.service import opened, pages
+from serving.opening import opened
+from serving.service import pages
 from serving.store import keys, open_store, runs
 from serving.store.address import store_url
 from serving.store.runs import NewRun

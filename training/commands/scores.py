@@ -174,8 +174,8 @@ def demo(
 def _show_pages(settings: Settings, port: int) -> None:
     """Serve a demonstration, with a key to enter."""
     from serving.batch import opened_store
-    from serving.service import HOST
-    from serving.service import serve as start
+    from serving.starting import HOST
+    from serving.starting import serve as start
     from serving.store import keys
 
     with opened_store(settings) as store, store.write() as db:

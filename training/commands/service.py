@@ -23,7 +23,7 @@ def serve(
     port: Port = 3000,
 ) -> None:
     """The prediction endpoint and the reviewer's pages, until Ctrl-C."""
-    from serving.service import command
+    from serving.starting import command
 
     words, environ = command(config, host, port)
     err.print(
