@@ -13,7 +13,7 @@ from features.sources import Staged
 from retention.house import House
 from retention.ledger import lifetimes
 
-TEXT, MOMENT, NUMBER, FLAG = pa.string(), pa.timestamp("us"), pa.float64(), pa.bool_()
+TEXT, MOMENT, NUMBER, COUNT, FLAG = pa.string(), pa.timestamp("us"), pa.float64(), pa.int64(), pa.bool_()
 
 KEPT = {
     "score_history": {
@@ -71,7 +71,15 @@ KEPT = {
         "outcome": TEXT,
     },
     "holdout_history": {"account_id": TEXT, "arm": TEXT, "at": MOMENT},
-    "check_history": {"account_id": TEXT, "item": TEXT, "at": MOMENT, "by": TEXT, "is_done": FLAG, "note": TEXT},
+    "check_history": {
+        "id": COUNT,
+        "account_id": TEXT,
+        "item": TEXT,
+        "at": MOMENT,
+        "by": TEXT,
+        "is_done": FLAG,
+        "note": TEXT,
+    },
     "fact_history": {"account_id": TEXT, "name": TEXT, "value": NUMBER, "moment": MOMENT, "at": MOMENT},
 }
 """What Keepwell's own store holds, by table and column; each is an empty table where there is no store.
@@ -79,7 +87,8 @@ KEPT = {
 `score_history` has one row an account and kept run, `driver` being the policy's; `driver_history` one row an
 account and driver that raises its risk in the newest run, `owners` being roles with commas between; `sign_history`
 the warning signs, `play_history` the plays recorded in Keepwell, `holdout_history` who was drawn into which arm and
-when, `fact_history` what persons told (neither value nor moment: taken back).
+when, `check_history` what was ticked or found (of the same moment the higher id counts), `fact_history` what persons
+told (neither value nor moment: taken back).
 """
 
 CLOCK = {"score_history": "as_of", "driver_history": "as_of"}

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from retention import capacity, health, reasons, voice
+from retention import capacity, health, voice
 from retention.blocks import Chapter, Report
 from retention.effects.chapter import chapter as effects
 from retention.inputs import Inputs
 from retention.journey import chapter as journey
 from retention.ledger.chapter import chapter as ledger
 from retention.metrics import METRICS
+from retention.reasons import chapter as reasons
 
 Tell = Callable[[str, int, int], None]
 

@@ -6,8 +6,7 @@ from features.config import Settings
 from retention import house
 from retention.inputs import Inputs
 from retention.reasons import losses, patterns, traces
-from retention.reasons.causes import Vocabulary
-from retention.reasons.losses import FOUND
+from retention.reasons.causes import FOUND, Vocabulary
 from retention.reasons.postmortem import PostMortem, of_account
 from retention.report import Tell
 from serving.batch import opened_store

@@ -10,6 +10,8 @@ from retention.sections import Cause, SubCause, Told
 
 INVOLUNTARY = "involuntary"
 """The cause in retention.toml that is no choice of the customer's, apart from the six root causes."""
+FOUND = "cause."
+"""An item of the check history that begins so names the cause which a post-mortem found, as in `cause.value`."""
 
 
 @dataclass(frozen=True, order=True)
@@ -66,6 +68,11 @@ class Vocabulary:
         """A cause in words."""
         cause = self.causes[root.cause]
         return f"{cause.title}: {cause.sub[root.sub].title}" if root.sub else cause.title
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Every cause that can be named, in words, by its name."""
+        return {root.name: self.title(root) for root, _ in self._told()}
 
     def sub_cause(self, root: Root) -> SubCause | None:
         """What retention.toml says of a sub-cause; None where only the cause is known."""

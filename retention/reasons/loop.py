@@ -4,7 +4,7 @@ from datetime import datetime
 
 from retention.blocks import Block, Column, rows
 from retention.inputs import Inputs
-from retention.reasons.losses import FOUND
+from retention.reasons.causes import FOUND
 
 HIGH, NAMED = "risk_level = 'high'", f"item LIKE '{FOUND}%'"
 STAGES = (

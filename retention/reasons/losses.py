@@ -8,11 +8,9 @@ from typing import Any, Literal
 
 from retention.inputs import Inputs
 from retention.reasons import traces
-from retention.reasons.causes import Root, Vocabulary
+from retention.reasons.causes import FOUND, Root, Vocabulary
 
 Evidence = Literal["score", "trace", "topic"]
-FOUND = "cause."
-"""An item of the check history that begins so names the cause which a post-mortem found, as in `cause.value`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ def _found(inputs: Inputs, words: Vocabulary) -> dict[Key, tuple[Root, str | Non
                  AND starts_with(c.item, '{FOUND}')
             WHERE NOT EXISTS (SELECT 1 FROM churn_events n
                               WHERE n.account_id = e.account_id AND n.at > e.at AND n.at <= c.at)
-            ORDER BY c.at, c.item""",
+            ORDER BY c.at, c.id NULLS FIRST, c.item""",
     )
     return {(row["account_id"], row["at"]): (words.named(row["item"].removeprefix(FOUND)), row["note"]) for row in rows}
 

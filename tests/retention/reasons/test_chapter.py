@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from retention import house
-from retention.reasons import chapter
+from retention.reasons.chapter import chapter
 from serving.measuring import inputs_of
 
 TOLD = '[churn]\nkind = "contract"\nobserved_until = 2025-01-01'

@@ -125,6 +125,15 @@ def test_a_word_belongs_to_the_loss_before_it(measured, leaver):
     assert found(("2024-04-01", "value"), ("2024-10-01", "product")) == ["value", "product"]
 
 
+def test_of_two_words_of_the_same_moment_the_last_one_counts(measured, leaver):
+    said = {"account_id": "a", "by": "ann", "is_done": True, "at": "2024-10-01"}
+    checks = [said | {"id": n, "item": f"cause.{cause}"} for n, cause in ((9, "value"), (10, "economic"))]
+    inputs = measured(toml=TOLD, subscriptions=[leaver("a", "2024-09-01")], kept={"check_history": checks})
+    traces.make(inputs)
+    (loss,) = losses.read(inputs, Vocabulary(inputs.house.causes))
+    assert loss.found.cause == "economic"
+
+
 def test_who_did_not_leave_has_no_post_mortem(made):
     with pytest.raises(RetentionError, match="s was not lost by 2025-01-01"):
         made(account="s")
