@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from features.config import Settings
 from features.engine import open_engine
 from features.snapshots import midnight, span
@@ -16,7 +18,7 @@ from serving import policy
 from serving.batch import opened_store
 from serving.delivery.loop import utc_now
 from serving.policy import Policy
-from serving.store import history, reports
+from serving.store import history, reported, reports
 
 
 @contextmanager
@@ -50,4 +52,13 @@ def retention_report(settings: Settings, as_of: datetime | None, tell: Tell) -> 
 def keep_report(settings: Settings, report: Report) -> bool:
     """Keep a retention report in the store, for the pages and the API; whether it is new."""
     with opened_store(settings) as store, store.write() as db:
-        return reports.keep(db, reports.RETENTION, report.as_json(), as_of=report.as_of, at=utc_now())
+        return keep(db, report, at=utc_now())
+
+
+def keep(db: Connection, report: Report, *, at: datetime) -> bool:
+    """Keep a report, and its rows by account where no later moment is measured; whether the report is new."""
+    body = report.as_json()
+    is_new = reports.keep(db, reports.RETENTION, body, as_of=report.as_of, at=at)
+    if report.as_of == reports.moments(db, reports.RETENTION)[-1]:
+        reported.keep(db, body, as_of=report.as_of, at=at)
+    return is_new

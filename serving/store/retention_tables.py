@@ -63,6 +63,15 @@ reports = Table(
     Index("reports_by_moment", "kind", "as_of"),
 )
 
+reported = Table(
+    "reported",
+    metadata,
+    Column("account_id", String, primary_key=True),
+    Column("as_of", Moment, nullable=False),
+    Column("measured_at", Moment, nullable=False),
+    Column("chapters", JSON, nullable=False),
+)
+
 records = Table(
     "records",
     metadata,

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from serving.store.columns import Moment, Number
 from serving.store.metadata import metadata
 from serving.store.online_tables import row_blocks, row_places, row_sets, usage_events
-from serving.store.retention_tables import checks, facts, holdout_seed, holdouts, records, reports
+from serving.store.retention_tables import checks, facts, holdout_seed, holdouts, records, reported, reports
 from serving.store.service_tables import api_keys, audit, deliveries, delivery_attempts, idempotency, jobs, outbox
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "model_versions",
     "outbox",
     "records",
+    "reported",
     "reports",
     "row_blocks",
     "row_places",

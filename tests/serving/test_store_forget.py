@@ -79,6 +79,8 @@ def fill(store, account_id):
         db.execute(tables.usage_events.insert().values(**about, at=NOW, known_at=NOW))
         kept = {"digest": uuid4().hex, "body": {"accounts": [account_id]}}
         db.execute(tables.reports.insert().values(kind="retention", as_of=NOW, created_at=NOW, **kept))
+        reported = {"as_of": NOW, "measured_at": NOW, "chapters": {"a": {"b": [{"who": account_id}]}}}
+        db.execute(tables.reported.insert(), [{"account_id": name, **reported} for name in (account_id, uuid4().hex)])
         kept |= {"by": "k", "event": "created", "state": "open"}
         db.execute(tables.records.insert().values(id=uuid4().hex, version=1, at=NOW, **kept))
         for about in (account_id, None):
@@ -176,6 +178,7 @@ def test_a_forgotten_account_stands_nowhere_and_others_lost_nothing(store):
         "jobs": 5,
         "outbox": 2,
         "records": 1,
+        "reported": 2,
         "reports": 1,
         "row_blocks": 1,
         "row_places": 1,
