@@ -9,6 +9,7 @@ from serving.api import (
     events,
     facts,
     jobs,
+    journey,
     model,
     model_answers,
     plays,
@@ -71,6 +72,15 @@ ENDPOINTS = (
         permission="read",
         answer=account_answers.ExplanationAnswer,
         reads=accounts.explanation,
+        misses=True,
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{ACCOUNT}/journey",
+        summary="Where an account is on its way, as of the newest retention report",
+        permission="read",
+        answer=journey.JourneyAnswer,
+        reads=journey.journey,
         misses=True,
     ),
     Endpoint(
