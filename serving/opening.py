@@ -6,6 +6,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from features.config import load
+from retention import house
+from retention.reasons.causes import Vocabulary
 from serving.api import Context, Facts, ModelHolder, open_context
 from serving.api.access import secret_of
 from serving.api.balance import balance
@@ -28,13 +30,14 @@ def opened(config: Path) -> Iterator[Context]:
     With KEEPWELL_BUNDLE, a bundle's folder, that model is served and MLflow is not asked.
 
     Raises:
-        SourceError, ServingError: the configuration, the policy, the store or the bundle cannot be used.
+        SourceError, RetentionError, ServingError: the configuration, retention.toml, the policy, the store or the
+            bundle cannot be used.
     """
     settings = load(config)
     workers = workers_of(os.environ)
     policy = load_policy(settings.policy_file)
     facts = Facts(settings.company.name, settings.company.business_model, settings.tracking.model_name)
-    models = ModelHolder(policy.bands)
+    models, causes = ModelHolder(policy.bands), Vocabulary(house.load(settings.retention_file).causes)
     with ExitStack() as stack:
         store = open_store(store_url(settings))
         stack.callback(store.close)
@@ -53,6 +56,7 @@ def opened(config: Path) -> Iterator[Context]:
         check_secrets(targets.values(), os.environ)
         stack.enter_context(delivering(store, targets))
         secret, limits = secret_of(settings.home_dir), limits_of(os.environ)
-        yield stack.enter_context(
-            open_context(store, models, policy, facts, secret=secret, limits=limits, together=together)
+        opening = open_context(
+            store, models, policy, facts, secret=secret, causes=causes, limits=limits, together=together
         )
+        yield stack.enter_context(opening)

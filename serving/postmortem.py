@@ -6,15 +6,14 @@ from features.config import Settings
 from retention import house
 from retention.inputs import Inputs
 from retention.reasons import losses, patterns, traces
-from retention.reasons.causes import FOUND, Vocabulary
+from retention.reasons.causes import Vocabulary
 from retention.reasons.postmortem import PostMortem, of_account
 from retention.report import Tell
 from serving.batch import opened_store
 from serving.delivery.loop import utc_now
+from serving.finding import find
 from serving.measuring import inputs_of
-from serving.store import checks
-from serving.store.checks import Check
-from serving.telling import COMMAND_LINE
+from serving.telling import Teller
 
 
 def postmortem(settings: Settings, account: str, as_of: datetime | None, tell: Tell) -> PostMortem:
@@ -35,11 +34,11 @@ def name_cause(
     Raises:
         RetentionError: the account was not lost, or there is no such cause.
     """
-    root = Vocabulary(house.load(settings.retention_file).causes).named(cause)
-    before, now = postmortem(settings, account, as_of, tell), utc_now()
+    words = Vocabulary(house.load(settings.retention_file).causes)
+    words.named(cause)  # before anything is read
+    before = postmortem(settings, account, as_of, tell)
     with opened_store(settings) as store, store.write() as db:
-        check = Check(account_id=account, item=FOUND + root.name, at=before.as_of, by=COMMAND_LINE, note=note)
-        checks.tick(db, check, now=now)
+        find(db, words, account, cause, Teller(now=utc_now(), at=before.as_of), note=note)
     return postmortem(settings, account, as_of, tell)
 
 

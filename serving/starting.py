@@ -23,13 +23,15 @@ def command(config: Path, host: str = HOST, port: int = PORT) -> tuple[list[str]
         port: the port to listen on.
 
     Raises:
-        SourceError, ServingError: the configuration, policy or secret cannot be used.
+        SourceError, RetentionError, ServingError: the configuration, policy, retention.toml or secret cannot be used.
     """
+    from retention import house
     from serving.api.access import secret_of
     from serving.policy import load as load_policy
 
     settings = load(config)
     load_policy(settings.policy_file)
+    house.load(settings.retention_file)
     secret_of(settings.home_dir)
     limits_of(os.environ)
     words = ["serve", "serving.service:Keepwell", "--host", host, "--port", str(port)]
@@ -47,7 +49,7 @@ def serve(config: Path, host: str = HOST, port: int = PORT, log: Path | None = N
         log: a file to append its log to; by default it goes where ours goes.
 
     Raises:
-        SourceError, ServingError: as `command`.
+        SourceError, RetentionError, ServingError: as `command`.
     """
     words, environ = command(config, host, port)
     if log is None:

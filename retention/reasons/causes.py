@@ -69,7 +69,7 @@ class Vocabulary:
         cause = self.causes[root.cause]
         return f"{cause.title}: {cause.sub[root.sub].title}" if root.sub else cause.title
 
-    @property
+    @cached_property
     def titles(self) -> dict[str, str]:
         """Every cause that can be named, in words, by its name."""
         return {root.name: self.title(root) for root, _ in self._told()}

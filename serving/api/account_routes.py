@@ -1,6 +1,6 @@
 """The endpoints of accounts: a list of them, and what is known, decided and told of one."""
 
-from serving.api import account_answers, accounts, asks, decisions, facts, journey, plays
+from serving.api import account_answers, accounts, asks, decisions, facts, journey, plays, postmortems
 from serving.api.endpoint import Endpoint
 
 ACCOUNT = "/v1/accounts/{account_id:path}"
@@ -83,6 +83,27 @@ ACCOUNT_ENDPOINTS = (
         answer=plays.PlaysDone,
         status=201,
         writes=plays.record_play,
+        misses=True,
+        conflicts=True,
+    ),
+    Endpoint(
+        method="GET",
+        path=f"{ACCOUNT}/postmortems",
+        summary="An account's last loss, the causes that persons found, and those to choose from",
+        permission="read",
+        answer=postmortems.PostMortemAnswer,
+        reads=postmortems.show_postmortem,
+        misses=True,
+    ),
+    Endpoint(
+        method="POST",
+        path=f"{ACCOUNT}/postmortems",
+        summary="Name the cause that a post-mortem found, so that the next report counts it",
+        permission="decide",
+        body=postmortems.NameCause,
+        answer=postmortems.PostMortemAnswer,
+        status=201,
+        writes=postmortems.name_cause,
         misses=True,
         conflicts=True,
     ),

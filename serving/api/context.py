@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from threading import Event
 from time import monotonic
 
+from retention import house
+from retention.reasons.causes import Vocabulary
 from serving.api.access import Access
 from serving.api.limits import Gate, Limits, Rates
 from serving.api.metrics import Metrics, share
@@ -40,7 +42,7 @@ class Context:
 
     `work` bounds requests that compute, `reading` those whose body is still arriving, `heavy` those with a large one;
     `submitted` wakes the worker of jobs. `together` are the processes that serve beside this one, if there are any.
-    `inputs` are built of accounts with posted events, `ranks` are those by value.
+    `inputs` are built of accounts with posted events, `ranks` are those by value. `causes` are those of retention.toml.
     """
 
     store: Store
@@ -58,6 +60,7 @@ class Context:
     submitted: Event
     inputs: Inputs
     ranks: ValueRanks
+    causes: Vocabulary
     together: Together | None = None
     clock: Clock = utc_now
 
@@ -70,6 +73,7 @@ def open_context(
     facts: Facts | None = None,
     *,
     secret: bytes,
+    causes: Vocabulary | None = None,
     limits: Limits | None = None,
     together: Together | None = None,
     clock: Clock = utc_now,
@@ -84,6 +88,7 @@ def open_context(
         policy: the rules in force.
         facts: of the company's configuration.
         secret: signs cookies, at least 32 bytes (see `access.secret_of`).
+        causes: of losses, those of the company's retention.toml; by default the shipped ones.
         limits: how much a client may ask for.
         together: the processes that serve beside this one: limits of a key, and metrics, are those of all.
         clock: now, naive UTC.
@@ -113,6 +118,7 @@ def open_context(
         submitted=Event(),
         inputs=Inputs(),
         ranks=ValueRanks(),
+        causes=causes or Vocabulary(house.load().causes),
         together=together,
         clock=clock,
     )

@@ -40,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "ended": Kind(409, "The job has ended already"),
     "not-open": Kind(409, "The decision record does not take that"),
     "not-in-policy": Kind(409, "The policy in force has no such thing"),
+    "no-such-cause": Kind(409, "retention.toml has no such cause"),
     "no-rows": Kind(409, "No account can be scored anew"),
     "too-large": Kind(413, "The body is too large"),
     "not-json": Kind(415, "The body must be application/json"),

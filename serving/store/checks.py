@@ -33,7 +33,9 @@ class Kept(Check):
     id: int
 
 
-def tick(db: Connection, check: Check, *, now: datetime) -> bool:
+def tick(
+    db: Connection, check: Check, *, now: datetime, key_id: str | None = None, request_id: str | None = None
+) -> bool:
     """Keep a tick with its line in the audit log; whether it is news (`now` is when it is written down).
 
     Taking back what is not ticked writes nothing; ticking again does, so that its day is told.
@@ -44,7 +46,8 @@ def tick(db: Connection, check: Check, *, now: datetime) -> bool:
     db.execute(insert(checks).values(row_of(check)))
     detail = {"item": check.item, "by": check.by}
     action = "tick" if check.is_done else "untick"
-    audit.record(db, [Entry(at=now, action=action, subject=check.account_id, detail=detail)])
+    caller = {"key_id": key_id, "request_id": request_id}
+    audit.record(db, [Entry(at=now, action=action, subject=check.account_id, detail=detail, **caller)])
     return True
 
 

@@ -13,10 +13,12 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from retention.errors import RetentionError
 from serving.bundle import save
 from serving.environ import limits_of, usual_workers
 from serving.errors import ServingError
-from serving.starting import serve
+from serving.opening import opened
+from serving.starting import command, serve
 from serving.store import audit, keys, open_store
 
 CONFIG = """
@@ -24,6 +26,12 @@ CONFIG = """
 kind = "inactivity"
 [sources.usage]
 path = "usage.parquet"
+"""
+WEATHER = """
+[causes.weather]
+title = "Weather"
+[causes.weather.sub]
+storm = { title = "A storm", layer = "residual" }
 """
 
 
@@ -152,6 +160,18 @@ def test_a_configuration_that_cannot_be_served_is_refused_before_anything_starts
     monkeypatch.setenv("KEEPWELL_SECRET", "short")
     with pytest.raises(ServingError, match="too short"):
         serve(company[0])
+
+
+def test_a_retention_toml_that_cannot_be_used_is_refused_before_anything_starts(company):
+    (company[0].parent / "retention.toml").write_text("[causes.weather]\n")
+    with pytest.raises(RetentionError, match="weather"):
+        command(company[0])
+
+
+def test_a_post_mortem_may_name_the_companys_own_causes(company):
+    (company[0].parent / "retention.toml").write_text(WEATHER)
+    with opened(company[0]) as context:
+        assert context.causes.titles["weather.storm"] == "Weather: A storm"
 
 
 def test_two_workers_share_keys_idempotency_jobs_limits_and_metrics(company, monkeypatch):
