@@ -30,7 +30,9 @@ class Work:
     how: Judging
     key: tuple[str, ...]
     repeats: bool = False
-    """Whether any key comes more than once; only then must rows be compared with each other."""
+    """Whether any key comes more than once; only then are rows others' versions."""
+    doubles: bool = False
+    """Whether any key comes more than once as known at one moment; only then must rows be compared with each other."""
 
     @property
     def name(self) -> str:
@@ -41,6 +43,11 @@ class Work:
     def versioned(self) -> bool:
         """Whether the company says when rows became known."""
         return KNOWN_AT in self.resolved.expressions
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """What no two rows may have in common."""
+        return (*self.key, KNOWN_AT) if self.versioned else self.key
 
     @property
     def in_place(self) -> bool:
@@ -56,43 +63,45 @@ def sift(work: Work, engine: Engine) -> StagedSource:
     """
     name = work.name
     engine.view(f"_typed_{name}", work.how.typed)
-    work = replace(work, repeats=_repeats(work, engine))
-    keep = engine.view if work.in_place else engine.create
+    repeats = _repeats(work, engine, "_again", work.key)
+    doubles = _repeats(work, engine, "_double", work.same) if repeats else False
+    work = replace(work, repeats=repeats, doubles=doubles)
+    scanned = work.raw.in_place and not doubles
+    keep = engine.view if scanned else engine.create
     keep(f"_judged_{name}", _judged(work, engine))
     told = _summary(work, engine)
     if told.rows_quarantined:
         broken = f'SELECT _reason, _row FROM "_judged_{name}" WHERE _reason IS NOT NULL'
         engine.append(QUARANTINE, f"SELECT '{name}' AS source, _reason AS reason, _row AS row FROM ({broken})")
-    columns = ", ".join(work.how.staged)
-    if work.in_place:
+    columns, good = ", ".join(work.how.staged), f'"_judged_{name}" WHERE _reason IS NULL'
+    if scanned:
         kept = work.how.keeps({broken.reason for broken in told.quarantined})
-        engine.view(name, f'SELECT {columns}, {NEWEST} FROM "_typed_{name}" WHERE {kept}')
+        good = f'"_typed_{name}" WHERE {kept}'
+    if work.in_place:
+        engine.view(name, f"SELECT {columns}, {NEWEST} FROM {good}")
         return told
-    engine.create(name, _versions(work, engine, columns, f'"_judged_{name}" WHERE _reason IS NULL'))
+    engine.create(name, _versions(work, engine, columns, good))
     for relation in (f"_judged_{name}", f"_typed_{name}", work.raw.relation):
         engine.drop(relation)
     return told
 
 
-def _repeats(work: Work, engine: Engine) -> bool:
-    """Keep the hashes of keys that come more than once as a table, `_again_<source>`; say if there are any.
+def _repeats(work: Work, engine: Engine, table: str, columns: tuple[str, ...]) -> bool:
+    """Keep the hashes of some columns' values that come more than once as `<table>_<source>`; say if there are any.
 
-    Most keys come once. Rows are ranked within those of the others alone, which takes memory for these only.
+    Most come once. Rows are ranked within those of the others alone, which takes memory for these only.
     """
-    if not work.key:
+    if not columns:
         return False
-    repeated = f'SELECT {_key(work, engine)} AS _key FROM "_typed_{work.name}" GROUP BY 1 HAVING COUNT(*) > 1'
-    engine.create(f"_again_{work.name}", repeated)
-    return bool(engine.rows(f'SELECT 1 FROM "_again_{work.name}" LIMIT 1'))
+    hashed = engine.key_hash(_quoted(columns))
+    repeated = f'SELECT {hashed} AS _key FROM "_typed_{work.name}" GROUP BY 1 HAVING COUNT(*) > 1'
+    engine.create(f"{table}_{work.name}", repeated)
+    return bool(engine.rows(f'SELECT 1 FROM "{table}_{work.name}" LIMIT 1'))
 
 
-def _key(work: Work, engine: Engine) -> str:
-    return engine.key_hash(_quoted(work.key))
-
-
-def _again(work: Work, engine: Engine) -> str:
-    """SQL condition of rows whose key comes more than once."""
-    return f'{_key(work, engine)} IN (SELECT _key FROM "_again_{work.name}")'
+def _among(work: Work, engine: Engine, table: str, columns: tuple[str, ...]) -> str:
+    """SQL condition of the rows whose values come more than once, see `_repeats`."""
+    return f'{engine.key_hash(_quoted(columns))} IN (SELECT _key FROM "{table}_{work.name}")'
 
 
 def _judged(work: Work, engine: Engine) -> str:
@@ -100,26 +109,25 @@ def _judged(work: Work, engine: Engine) -> str:
     judged = work.how.judged(f"_typed_{work.name}")
     columns = ", ".join(work.how.staged)
     row = f"CASE WHEN _reason IS NOT NULL THEN {engine.json('_raw')} END AS _row"
-    if not work.repeats:
+    if not work.doubles:
         return f"SELECT {columns}, _reason, {row}, {engine.row_hash('_raw')} AS _hash FROM ({judged})"
-    same = ", ".join([*_quoted(work.key), *([KNOWN_AT] if work.versioned else [])])
+    same, doubled = ", ".join(_quoted(work.same)), _among(work, engine, "_double", work.same)
     order = ", ".join(f"{column} NULLS LAST" for column in (KNOWN_AT, *work.how.staged))
     copy = f"ROW_NUMBER() OVER (PARTITION BY _reason IS NULL, {same} ORDER BY {order})"
-    once = f"SELECT *, 1 AS _copy FROM ({judged}) WHERE NOT {_again(work, engine)}"
-    more = f"SELECT *, {copy} AS _copy FROM ({judged}) WHERE {_again(work, engine)}"
+    once = f"SELECT *, 1 AS _copy FROM ({judged}) WHERE NOT {doubled}"
+    more = f"SELECT *, {copy} AS _copy FROM ({judged}) WHERE {doubled}"
     reason = f"CASE WHEN _reason IS NULL AND _copy > 1 THEN {_repeated(work)} ELSE _reason END AS _reason"
     ranked = f"SELECT {columns}, _raw, {reason} FROM ({once} UNION ALL {more})"
     return f"SELECT {columns}, _reason, {row} FROM ({ranked})"
 
 
 def _repeated(work: Work) -> str:
-    key = (*work.key, *([KNOWN_AT] if work.versioned else []))
     has_own_id = "row_id" in work.key or "row_id" not in work.source.columns
     advice = "map row_id if these are different rows"
     if has_own_id:
         advice = "one is kept" if work.versioned else "one is kept; map known_at if these are versions"
-    values = ", ".join(f"COALESCE(CAST({column} AS STRING), '')" for column in _quoted(key))
-    return f"'duplicate key ({', '.join(key)}), {advice}: ' || LEFT(CONCAT_WS(', ', {values}), 80)"
+    values = ", ".join(f"COALESCE(CAST({column} AS STRING), '')" for column in _quoted(work.same))
+    return f"'duplicate key ({', '.join(work.same)}), {advice}: ' || LEFT(CONCAT_WS(', ', {values}), 80)"
 
 
 def _versions(work: Work, engine: Engine, columns: str, rows: str) -> str:
@@ -128,8 +136,9 @@ def _versions(work: Work, engine: Engine, columns: str, rows: str) -> str:
         return f"SELECT {columns}, {NEWEST} FROM {rows}"
     key = ", ".join(_quoted(work.key))
     following = f"LEAD({KNOWN_AT}) OVER (PARTITION BY {key} ORDER BY {KNOWN_AT}) AS superseded_at"
-    once = f"SELECT {columns}, {NEWEST} FROM {rows} AND NOT {_again(work, engine)}"
-    return f"{once} UNION ALL SELECT {columns}, {following} FROM {rows} AND {_again(work, engine)}"
+    again = _among(work, engine, "_again", work.key)
+    once = f"SELECT {columns}, {NEWEST} FROM {rows} AND NOT {again}"
+    return f"{once} UNION ALL SELECT {columns}, {following} FROM {rows} AND {again}"
 
 
 def _quoted(columns: tuple[str, ...]) -> list[str]:

@@ -334,6 +334,28 @@ def test_a_ticket_known_twice_has_two_versions(files, staged, engine):
     ]
 
 
+@pytest.mark.parametrize("copied", [True, False], ids=["a copy", "no copy"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_versions_follow_one_another_beside_copies_and_broken_rows(tmp_path, files, staged, engine, form, copied):
+    rows = """account_id,ticket_id,opened_at,csat,known_at
+a,1,2025-01-02,,2025-01-02
+a,1,2025-01-02,9,2025-01-03
+a,1,2025-01-02,4,2025-01-05
+a,2,2025-01-03,,2025-01-03
+"""
+    files(usage="account_id,at\na,2025-01-01\n", support=rows + "a,1,2025-01-02,4,2025-01-05\n" * copied)
+    duckdb.read_csv(str(tmp_path / "support.csv")).write_parquet(str(tmp_path / "support.parquet"))
+    done = staged(TICKETS.replace("support.csv", f"support.{form}"))
+    assert engine.rows("SELECT ticket_id, CAST(csat AS INT), known_at, superseded_at FROM support ORDER BY 1, 3") == [
+        ("1", None, at("2025-01-02"), at("2025-01-05")),
+        ("1", 4, at("2025-01-05"), None),
+        ("2", None, at("2025-01-03"), None),
+    ]
+    told = ["csat is not within 1 to 5", "duplicate key (ticket_id, known_at), one is kept"]
+    assert [broken.reason for broken in done.sources["support"].quarantined] == told[: 1 + copied]
+    assert len(column(engine, "SELECT row FROM _quarantine WHERE source = 'support'")) == 1 + copied
+
+
 def test_one_of_two_rows_with_one_key_is_kept(files, staged, engine):
     files(
         usage="account_id,at\na,2025-01-01\n",
