@@ -18,11 +18,15 @@ UNKNOWN = "unknown account, not in accounts"
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a row may do wrong: the SQL condition that it does, the words for it, the offending value."""
+    """What a row may do wrong: the SQL condition that it does, the words for it, the offending value.
+
+    `passes` tells that the same row may be a good one later.
+    """
 
     broken: str
     reason: str
     value: str | None = None
+    passes: bool = False
 
     @property
     def told(self) -> str:
@@ -51,6 +55,10 @@ class Judging:
         """Rows of the typed relation with `_reason`: the first rule they break, NULL for good rows."""
         cases = " ".join(f"WHEN {rule.broken} THEN {rule.told}" for rule in self.rules)
         return f'SELECT *, CASE {cases} END AS _reason FROM "{relation}"'
+
+    def may_pass(self, reasons: set[str]) -> bool:
+        """Whether rows that break rules with these reasons may be good ones later."""
+        return any(rule.passes for rule in self.rules if rule.reason in reasons)
 
     def keeps(self, reasons: set[str]) -> str:
         """SQL condition of the rows that break none of the rules with these reasons."""
@@ -93,7 +101,7 @@ def judging(
     rules = [*_cast_rules(source, casts), *_time_rules(source, casts, now), *_contract_rules(source, casts)]
     if check_accounts:
         absent = "account_id NOT IN (SELECT account_id FROM accounts)"
-        rules.append(Rule(broken=absent, reason=UNKNOWN, value="account_id"))
+        rules.append(Rule(broken=absent, reason=UNKNOWN, value="account_id", passes=True))
     staged = (*(_name(source, c) for c in source.columns), *(f'"{a}"' for a in resolved.attributes), KNOWN_AT)
     return Judging(typed=typed, rules=tuple(rules), staged=staged)
 
@@ -153,7 +161,7 @@ def _time_rules(source: Source, casts: dict[str, Cast], now: datetime) -> Iterat
         clocks[source.at] = at
     for clock, column in clocks.items():
         text = f"CAST({column} AS STRING)"
-        yield Rule(broken=f"{column} > {later}", reason=f"{clock} is in the future", value=text)
+        yield Rule(broken=f"{column} > {later}", reason=f"{clock} is in the future", value=text, passes=True)
     if KNOWN_AT in casts and source.name not in AGREED_AHEAD:
         both = f"CAST({KNOWN_AT} AS STRING) || ' before ' || CAST({at} AS STRING)"
         yield Rule(broken=f"{KNOWN_AT} < {at}", reason="known before it happened", value=both)

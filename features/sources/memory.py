@@ -45,10 +45,11 @@ class Memory:
             unless: SQL condition; an answer with a row that satisfies it is given, and asked for again the next time.
         """
         named = hashlib.sha256(question.encode()).hexdigest()[:16] + ".parquet"
-        answers = []
+        answers, asked = [], False
         for number, batch in enumerate(self.batches):
             kept, table = batch.folder / named, f"_answer_{named[:16]}_{number}"
             if not kept.exists():
+                asked = True
                 self._focus(batch.files)
                 self.engine.create(table, question)
                 if self.engine.rows(f'SELECT 1 FROM "{table}" WHERE {unless} LIMIT 1'):
@@ -57,7 +58,8 @@ class Memory:
                 self.engine.save(f'SELECT * FROM "{table}"', kept)
                 self.engine.drop(table)
             answers.append(f"SELECT * FROM read_parquet([{_listed([kept])}])")
-        self._focus([file for batch in self.batches for file in batch.files])
+        if asked:
+            self._focus([file for batch in self.batches for file in batch.files])
         return " UNION ALL ".join(answers)
 
     def _focus(self, files: tuple[Path, ...] | list[Path]) -> None:
@@ -72,6 +74,11 @@ def remember(engine: Engine, source: str, relation: str, files: list[Path], fold
     if sum(file.stat().st_size for file in files) >= ENOUGH_BYTES:
         memory = Memory(engine, relation, tuple(_batches(files, folder)))
         engine.remembered = {**engine.remembered, source: memory}
+
+
+def forget(engine: Engine, source: str) -> None:
+    """Ask everything of a source again in this run: some of its rows are left out now and may be good ones later."""
+    engine.remembered = {name: memory for name, memory in engine.remembered.items() if name != source}
 
 
 def _batches(files: list[Path], folder: Path) -> list[Batch]:

@@ -8,7 +8,7 @@ from features.engine import Engine
 from features.errors import SourceError
 from features.sources.judging import Judging
 from features.sources.mapping import KNOWN_AT, Resolved
-from features.sources.memory import asked
+from features.sources.memory import asked, forget
 from features.sources.raw import Raw
 from features.sources.staged import Broken, StagedSource
 
@@ -73,16 +73,20 @@ def sift(work: Work, engine: Engine) -> StagedSource:
     if told.rows_quarantined:
         broken = f'SELECT _reason, _row FROM "_judged_{name}" WHERE _reason IS NOT NULL'
         engine.append(QUARANTINE, f"SELECT '{name}' AS source, _reason AS reason, _row AS row FROM ({broken})")
+    reasons = {broken.reason for broken in told.quarantined}
+    if work.how.may_pass(reasons):
+        forget(engine, name)
     columns, good = ", ".join(work.how.staged), f'"_judged_{name}" WHERE _reason IS NULL'
     if scanned:
-        kept = work.how.keeps({broken.reason for broken in told.quarantined})
+        kept = work.how.keeps(reasons)
         good = f'"_typed_{name}" WHERE {kept}'
     if work.in_place:
         engine.view(name, f"SELECT {columns}, {NEWEST} FROM {good}")
         return told
     engine.create(name, _versions(work, engine, columns, good))
-    for relation in (f"_judged_{name}", f"_typed_{name}", work.raw.relation):
-        engine.drop(relation)
+    if not scanned:
+        for relation in (f"_judged_{name}", f"_typed_{name}", work.raw.relation):
+            engine.drop(relation)
     return told
 
 
@@ -221,7 +225,7 @@ def _copies(work: Work, engine: Engine, good: int) -> int | None:
 
 def _asked(work: Work, engine: Engine, question: str, unless: str = "FALSE") -> str:
     """What is remembered of the source's files, where its rows stay there and its accounts are all still known."""
-    if not work.in_place or work.key or work.name not in engine.remembered:
+    if not work.in_place or work.name not in engine.remembered:
         return question
     if work.how.checks_accounts:
         ids = asked(engine, work.name, f'SELECT DISTINCT account_id FROM "_typed_{work.name}"')

@@ -12,6 +12,7 @@ import pytest
 from features.config import load
 from features.engine import Engine, open_engine
 from features.sources import Staged, memory, stage
+from features.tallies import tally
 
 NOW = datetime(2025, 1, 1)
 DAY = timedelta(days=1)
@@ -54,6 +55,7 @@ class Folder:
             engine.create = counted  # type: ignore[method-assign]
             found = stage(settings, engine, now=now)
             self.rows = engine.rows('SELECT account_id, "at" FROM usage ORDER BY ALL')
+            self.tallied = [(day, n) for day, n, _ in tally(engine, found, "usage")]
             self.started = engine.rows("SELECT account_id, started_at FROM accounts ORDER BY ALL")
             return found
 
@@ -71,6 +73,18 @@ def test_nothing_is_asked_again_of_files_that_did_not_change(months: Folder) -> 
     assert months.asked > 0
     assert months.stage() == first
     assert months.asked == 0
+
+
+def test_rows_with_an_id_are_remembered_until_one_comes_again(months: Folder) -> None:
+    months.toml = months.toml.replace("[churn]", "row_id = 'account_id || CAST(\"at\" AS VARCHAR)'\n[churn]")
+    first = months.stage()
+    assert months.asked > 0
+    assert months.stage() == first
+    assert months.asked == 0
+    months.month("03", ("a", datetime(2024, 2, 5)), ("c", datetime(2024, 3, 5)))
+    found = months.stage().sources["usage"]
+    assert (found.rows_good, found.rows_quarantined) == (4, 1)
+    assert len(months.rows) == 4
 
 
 def test_a_new_file_is_asked_alone_and_counts(months: Folder) -> None:
@@ -105,6 +119,32 @@ def test_broken_rows_are_told_of_every_time(months: Folder) -> None:
     told = months.stage(now=NOW + 2 * DAY).sources["usage"]
     assert {b.reason: b.count for b in told.quarantined} == {"account_id is missing": 1}
     assert told.rows_good == 4
+
+
+def test_rows_that_become_good_count_in_all_that_is_asked(months: Folder) -> None:
+    months.month("03", ("c", NOW + DAY))
+    months.stage()
+    assert [a for a, _ in months.started] == ["a", "b"]
+    months.stage(now=NOW + 2 * DAY)
+    assert [a for a, _ in months.started] == ["a", "b", "c"]
+    assert months.tallied[-1] == (NOW + DAY, 1)
+
+
+def test_rows_whose_account_comes_later_count_in_all_that_is_asked(months: Folder) -> None:
+    months.accounts("a")
+    months.stage()
+    assert sum(n for _, n in months.tallied) == 2
+    months.accounts("a", "b")
+    months.stage()
+    assert sum(n for _, n in months.tallied) == 3
+
+
+def test_rows_that_stay_broken_are_not_asked_for_again(months: Folder) -> None:
+    months.month("02", (None, datetime(2024, 2, 6)), ("b", datetime(2024, 2, 7)))
+    first = months.stage()
+    before = months.asked
+    assert months.stage() == first
+    assert months.asked < before
 
 
 def test_rows_of_an_account_that_went_away_are_found(months: Folder) -> None:
