@@ -1,6 +1,7 @@
 """Which raw column or expression stands for each canonical column, and did-you-mean where none does."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -66,8 +67,7 @@ def resolve(name: str, mapping: Mapping, raw: Raw, engine: Engine) -> Resolved:
     _check_attributes(name, attributes)
     expressions = {column: _expression(value, raw) for column, value in given.items()}
     extra = {column: _expression(value, raw) for column, value in attributes.items()}
-    types = {column: _type(name, column, sql, raw, engine) for column, sql in (expressions | extra).items()}
-    return Resolved(expressions=expressions, attributes=extra, types=types)
+    return Resolved(expressions=expressions, attributes=extra, types=_types(name, expressions | extra, raw, engine))
 
 
 def _attribute(text: str, columns: dict[str, str]) -> tuple[str, str]:
@@ -95,13 +95,22 @@ def _expression(value: str, raw: Raw) -> str:
     return f"({value}\n)"
 
 
-def _type(name: str, column: str, sql: str, raw: Raw, engine: Engine) -> str:
-    """The SQL type of an expression over the raw rows; binding it is also how it is checked."""
+def _types(name: str, given: dict[str, str], raw: Raw, engine: Engine) -> dict[str, str]:
+    """The SQL types of expressions over the raw rows; binding them is also how they are checked."""
     try:
-        described = engine.types(f'SELECT {sql} AS x FROM "{raw.relation}" AS raw')
-    except SourceError as error:
-        raise _not_bound(name, column, sql, raw, str(error)) from None
-    return described["x"]
+        return dict(zip(given, _bound(given.values(), raw, engine), strict=True))
+    except SourceError:
+        for column, sql in given.items():  # alone, to tell which of them it is
+            try:
+                _bound([sql], raw, engine)
+            except SourceError as error:
+                raise _not_bound(name, column, sql, raw, str(error)) from None
+        raise
+
+
+def _bound(expressions: Iterable[str], raw: Raw, engine: Engine) -> list[str]:
+    named = ", ".join(f"{sql} AS _type_{number}" for number, sql in enumerate(expressions))
+    return list(engine.types(f'SELECT {named} FROM "{raw.relation}" AS raw').values())
 
 
 def _not_bound(name: str, column: str, sql: str, raw: Raw, detail: str) -> SourceError:
