@@ -35,6 +35,7 @@ class Engine(Dialect):
         self.db.execute("SET TimeZone = 'UTC'")
         self.db.execute("SET python_enable_replacements = false")
         self.db.execute("SET preserve_insertion_order = false")
+        self.db.execute("PRAGMA disable_checkpoint_on_shutdown")  # the file goes with the engine
         if self.db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
             self.db.execute("SET enable_progress_bar = false")  # refused in Jupyter without ipywidgets, where it is off
         self.db.execute(f"SET memory_limit = '{memory_limit}'")
