@@ -11,11 +11,13 @@ from serving.api.accounts import score_now
 from serving.api.answers import Fault
 from serving.api.origin import age_of
 from serving.api.planning import Stored, with_news
+from serving.api.postmortems import PostMortemAnswer
 from serving.api.problems import Problem
-from serving.pages import explained, facts, whatif
+from serving.pages import explained, facts, lost, whatif
 from serving.pages.book import ranges
 from serving.pages.door import Visit
 from serving.pages.events import by_day, decision_in_words, happened, label
+from serving.pages.flashes import flash
 from serving.pages.words import adding_up, told
 from serving.policy import Policy
 from serving.store import accounts, decisions, runs, signs
@@ -26,12 +28,6 @@ from serving.store.runs import ModelVersion, Run
 from serving.store.scores import Scored
 
 LOOK_BACK = timedelta(days=730)
-FLASHES = {
-    "decided": "Your decision is recorded; it is the first in the history below.",
-    "told": "What you told is recorded; the next run reads it.",
-    "done": "The play is recorded; what it changes is measured when its time is over.",
-}
-"""What the page says after a form was taken, by the field of its address that says so."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +43,25 @@ class Found:
     decided: Sequence[Decision]
     done: Sequence[Intervention]
     told: Mapping[str, Fact]
+    lost: PostMortemAnswer | None
     seen: Mapping[str, tuple[float, float]]
 
 
 def show(visit: Visit) -> Response:
     """GET /accounts/{id}."""
-    return shown(visit, find(visit, visit.request.path_params["account_id"]))
+    return page_of(visit, visit.request.path_params["account_id"])
+
+
+def page_of(visit: Visit, account_id: str, *, status: int = 200, faults: Sequence[Fault] = ()) -> Response:
+    """The page of an account that the latest run scored, or that the newest report says was lost.
+
+    Raises:
+        Problem: 404, neither knows it.
+    """
+    found = _look(visit, account_id)
+    if isinstance(found, PostMortemAnswer):
+        return lost.shown(visit, found, status=status, faults=faults)
+    return shown(visit, _known(found), status=status, faults=faults)
 
 
 def find(visit: Visit, account_id: str) -> Found:
@@ -61,11 +70,22 @@ def find(visit: Visit, account_id: str) -> Found:
     Raises:
         Problem: 404, the latest run did not score it.
     """
+    found = _look(visit, account_id)
+    return _known(found if isinstance(found, Found) else None)
+
+
+def _known(found: Found | None) -> Found:
+    if found is None:
+        raise Problem("not-found", "the latest run did not score such an account")
+    return found
+
+
+def _look(visit: Visit, account_id: str) -> Found | PostMortemAnswer | None:
     with visit.context.store.read() as db:
-        run = runs.latest(db)
+        run, left = runs.latest(db), lost.look(visit, db, account_id)
         scored = accounts.account(db, account_id) if run else None
         if run is None or scored is None:
-            raise Problem("not-found", "the latest run did not score such an account")
+            return left
         model = runs.model(db, run.model_version)
         since = run.as_of - LOOK_BACK
         names = tuple(spec.name for spec in explained.specs_of(model))
@@ -79,6 +99,7 @@ def find(visit: Visit, account_id: str) -> Found:
             decided=decisions.history(db, account_id),
             done=decisions.list_interventions(db, account_id=account_id)[::-1],
             told=fact_log.in_force(db, account_id, at=visit.context.clock()),
+            lost=left,
             seen=ranges(db, run.id, names) if scored.features and names else {},
         )
 
@@ -118,7 +139,8 @@ def shown(visit: Visit, found: Found, *, status: int = 200, faults: Sequence[Fau
         more_sliders=tried[whatif.MOST_SLIDERS : 4 * whatif.MOST_SLIDERS],
         faults=faults,
         form=visit.form,
-        flash=next((said for name, said in FLASHES.items() if name in visit.query and not faults), None),
+        lost=found.lost,
+        flash=flash(visit, faults),
         bands=_bands(policy),
         is_live=visit.context.models.current is not None,
     )

@@ -1,4 +1,4 @@
-"""Forms that are sent from an account's page: a decision, facts, a play; recorded as the API records them."""
+"""Forms that are sent from an account's page: a decision, facts, a play, a cause; recorded as the API records them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,14 +11,16 @@ from starlette.responses import RedirectResponse, Response
 from serving.api import decisions as decision_door
 from serving.api import facts as fact_door
 from serving.api import plays as play_door
+from serving.api import postmortems as postmortem_door
 from serving.api.answers import Fault
 from serving.api.asks import Ask, Decide
 from serving.api.endpoint import Asked, Reply
 from serving.api.facts import Tell
 from serving.api.limits import Deadline
 from serving.api.plays import RecordPlay
+from serving.api.postmortems import NameCause
 from serving.api.problems import Problem, faults_of
-from serving.pages.account import find, shown
+from serving.pages.account import find, page_of
 from serving.pages.door import Visit
 from serving.pages.facts import given
 
@@ -52,6 +54,21 @@ def play(visit: Visit) -> Response:
     return refused or _back(visit, "done", done=visit.form["done_play"])
 
 
+def find_cause(visit: Visit) -> Response:
+    """POST /postmortems: what a loss really was; back to the account, which shows it."""
+    refused = _refused(visit, "postmortem", lambda: cause_of(visit.form), postmortem_door.name_cause)
+    return refused or _back(visit, "postmortem", found=visit.form["found_cause"])
+
+
+def cause_of(form: Mapping[str, str]) -> NameCause:
+    """A form's fields as the cause of a loss; without a word on what is learned there is no note.
+
+    Raises:
+        ValidationError: no cause.
+    """
+    return NameCause(cause=form.get("found_cause", ""), note=form.get("learned", "").strip() or None)
+
+
 def play_of(form: Mapping[str, str]) -> RecordPlay:
     """A form's fields as a play; empty ones are left out.
 
@@ -78,15 +95,14 @@ def _refused(
     visit: Visit, where: str, read: Callable[[], Ask], write: Callable[[Asked, Connection], Reply]
 ) -> Response | None:
     """Record what a form says; None where it is done, else the account's page with what the form was not taken for."""
-    found = find(visit, _account(visit))
     try:
         asked = _asked(visit, read())
         with visit.context.store.write() as db:
             write(asked, db)
     except ValidationError as error:
-        return shown(visit, found, status=422, faults=faults_of(error))
+        return page_of(visit, _account(visit), status=422, faults=faults_of(error))
     except Problem as problem:
-        return shown(visit, found, status=422, faults=[_fault(where, problem)])
+        return page_of(visit, _account(visit), status=422, faults=[_fault(where, problem)])
     return None
 
 

@@ -20,6 +20,7 @@ def routes() -> Sequence[BaseRoute]:
         page("/decisions", forms.decide, permission="decide", method="POST"),
         page("/facts", forms.tell, permission="decide", method="POST"),
         page("/plays", forms.play, permission="decide", method="POST"),
+        page("/postmortems", forms.find_cause, permission="decide", method="POST"),
         page("/retention", retention.show),
         page("/retention/{chapter}", retention.show),
         page("/retention/{chapter}/{block}.csv", retention.export),

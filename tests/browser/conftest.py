@@ -27,7 +27,7 @@ from serving.policy import load as load_policy
 from serving.policy import within_budget
 from serving.run import model_of
 from serving.score import score
-from serving.store import decisions, keys, open_store, reports
+from serving.store import decisions, keys, open_store, reported, reports
 from serving.store.decisions import Choosing
 from serving.store.runs import NewRun
 from serving.store.score_rows import placed
@@ -104,6 +104,28 @@ MEASURED = Report(
         ),
     ),
 )
+LOST = Block(
+    id="postmortems",
+    title="Every loss in one line",
+    systems=("K1",),
+    says="",
+    columns=tuple(Column(name, name) for name in ("account_id", "at", "value", "cause", "summary", "missed", "found")),
+    rows=(
+        (
+            "gone/one",
+            LAST - WEEK,
+            1200.0,
+            "Value: Needs changed",
+            "2 seen, the first 40 days before; nothing tried",
+            2,
+            None,
+        ),
+        ("L" * 300, LAST - WEEK, None, None, "nothing was seen; nothing tried", 0, None),
+        ("A0003", FIRST - WEEK, 600.0, LONG, HOSTILE, 1, None),
+    ),
+    account="account_id",
+)
+"""Two who are scored no more, and one who came back."""
 SECRET = b"a secret of at least 32 bytes, for tests"
 
 
@@ -172,6 +194,8 @@ def store(tmp_path_factory, bundle, rows, policy):
         )  # fmt: skip
         decisions.decide(db, decided)
         reports.keep(db, reports.RETENTION, MEASURED.as_json(), as_of=LAST, at=LAST)
+        told = Report(as_of=LAST, company="A company", chapters=(Chapter(id="reasons", title="Why", blocks=(LOST,)),))
+        reported.keep(db, told.as_json(), as_of=LAST, at=LAST)
     yield opened
     opened.close()
 

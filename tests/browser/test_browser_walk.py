@@ -147,6 +147,25 @@ def change_adds_up(page):
     return round(now + change, 1) == then
 
 
+def test_the_page_of_who_left_takes_a_cause(desk, address, tokens):
+    page, name = desk, desk.screen
+    log_in(page, address, tokens["decide"], "/accounts/gone%2Fone")
+    page.get_by_label("What it really was").select_option(label="Economic: Cost")
+    page.get_by_label("What is learned").fill(f"Their budget was cut, we saw on the {name}.")
+    assert fits(page)
+    shoot(page, f"{name}-lost")
+    page.get_by_role("button", name="Record the cause").click()
+    page.wait_for_url(f"{address}/accounts/gone%2Fone?found=economic.cost#postmortem")
+    first = page.locator("[data-cause]").first.inner_text()
+    assert f"Their budget was cut, we saw on the {name}." in first
+    assert "last word" in first
+    assert fits(page)
+    shoot(page, f"{name}-found")
+    page.goto(f"{address}/accounts/A0003")
+    assert page.get_by_label("What it really was").is_visible()
+    shoot(page, f"{name}-came-back")
+
+
 def test_the_main_path_by_keyboard_alone(chromium, address, tokens):
     """Login, skip link, first account, a slider, a decision: without a mouse, and always with a visible focus."""
     account = f"A{next(subjects):04d}"
@@ -204,6 +223,7 @@ def test_no_page_breaks_an_accessibility_rule(chromium, address, tokens, scheme,
             "/?q=nobody",
             "/accounts/A0003",
             "/accounts/A0000",
+            "/accounts/gone%2Fone",
             "/model",
             "/retention",
             "/retention/second",
@@ -221,7 +241,11 @@ def violations(page, rules):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/accounts/A0000", "/accounts/A0004", f"/accounts/{'B' * 300}", "/model", *MEASURED]
+    "path",
+    [
+        *("/", "/accounts/A0000", "/accounts/A0003", "/accounts/A0004", f"/accounts/{'B' * 300}"),
+        *(f"/accounts/{'L' * 300}", "/model", *MEASURED),
+    ],
 )
 def test_long_names_fit_the_narrowest_phone(chromium, address, tokens, path):
     with opened(chromium, address, (NARROW, 740)) as page:
@@ -248,4 +272,17 @@ def test_pages_work_without_scripts(chromium, address, tokens):
     page.goto(f"{address}/accounts/A0005")
     assert page.get_by_text("This part needs JavaScript").is_visible()
     assert page.get_by_text("Override: I judge it otherwise").is_visible()
+    context.close()
+
+
+def test_a_cause_is_named_without_scripts_on_the_page_of_who_left(chromium, address, tokens):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    log_in(page, address, tokens["decide"], "/accounts/gone%2Fone")
+    page.get_by_label("What it really was").select_option(label="Economic: Cost")
+    page.get_by_label("What is learned").fill("Their budget was cut.")
+    page.get_by_role("button", name="Record the cause").click()
+    page.wait_for_url(f"{address}/accounts/gone%2Fone?found=economic.cost#postmortem")
+    assert "The cause is recorded" in page.get_by_role("status").inner_text()
+    assert "Their budget was cut." in page.locator("[data-cause='economic.cost']").first.inner_text()
     context.close()

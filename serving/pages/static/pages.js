@@ -24,7 +24,7 @@ system.addEventListener("change", showTheme);
 showTheme();
 
 // What an override puts in place is asked only of an override, which also needs a reason.
-const decide = document.querySelector("form.decide");
+const decide = document.querySelector("form.decide[action='/decisions']");
 if (decide) {
   const show = () => {
     const isOverride = decide.elements.choice.value === "override";
