@@ -1,10 +1,13 @@
 """The company builder: a test writes the rows it is about, and gets features or labels back."""
 
+import fcntl
 import json
+import os
+import pickle
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -257,6 +260,51 @@ def _run(*words: str, cwd: Path | None = None) -> Ran:
         with pytest.raises(SystemExit) as ended:
             keepwell.main()
     return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], Any]], Any]:
+    """Make a thing once for all processes of a test run: who comes first makes it, the others read what it pickled.
+
+    It is made in a folder of its own, which stays.
+    """
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def get(name: str, make: Callable[[Path], Any]) -> Any:
+        folder = run / f"shared-{name}"
+        folder.mkdir(exist_ok=True)
+        kept = folder / "made.pickle"
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                kept.write_bytes(pickle.dumps(make(folder)))
+            return pickle.loads(kept.read_bytes())
+
+    return get
+
+
+@contextmanager
+def _quickly() -> Iterator[None]:
+    from training import evidence, model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "MOST_ROUNDS", 60)
+        patch.setattr(evidence, "MANY_ROWS", 0)
+        yield
+
+
+@pytest.fixture(scope="session")
+def quickly() -> Callable[[], AbstractContextManager[None]]:
+    """Trainings within it look 60 rounds ahead and draw 200 times: for what hangs on neither fit nor intervals."""
+    return _quickly
+
+
+@pytest.fixture
+def quick_training() -> Iterator[None]:
+    """A test all of whose trainings are `quickly`."""
+    with _quickly():
+        yield
 
 
 FIGURES = ("auc", "average_precision", "log_loss", "brier", "lift_at_10pct")

@@ -1,5 +1,6 @@
 """One small simulated company, learned from and judged once for all tests that need a whole training run."""
 
+import copyreg
 from datetime import datetime
 
 import numpy as np
@@ -11,6 +12,7 @@ from features.config import Settings, load
 from features.declare import Direction, Feature
 from features.engine import open_engine
 from features.synthetic import simulate, write
+from serving.booster import Booster
 from training.history import History
 from training.labels import CHURNED, STAYED, Labels
 from training.run import train
@@ -24,21 +26,26 @@ def raw():
     return simulate(accounts=400, months=18, seed=4, messy=False, weights=weights)
 
 
+copyreg.pickle(Booster, lambda booster: (Booster, (booster.text,)))  # so that a training can be shared
+
+
 @pytest.fixture(scope="session")
-def trained(raw, tmp_path_factory):
+def trained(raw, shared):
     """A whole training run, without the leak checks."""
-    settings = load(write(raw, tmp_path_factory.mktemp("company")))
+    return shared("training", lambda folder: training_of(raw, folder))
+
+
+def training_of(company, folder):
+    settings = load(write(company, folder / "company"))
     with open_engine(settings.home_dir) as engine:
-        yield train(settings, engine, lambda *_: None, leaks=False)
+        return train(settings, engine, lambda *_: None, leaks=False)
 
 
 @pytest.fixture(scope="session")
 def silence(tmp_path_factory):
     """A training run of a company whose churn follows nothing that its data hold."""
     company = simulate(accounts=300, months=14, seed=1, messy=False, signal=0.0)
-    settings = load(write(company, tmp_path_factory.mktemp("silence")))
-    with open_engine(settings.home_dir) as engine:
-        yield train(settings, engine, lambda *_: None, leaks=False)
+    return training_of(company, tmp_path_factory.mktemp("silence"))
 
 
 @pytest.fixture(scope="session")

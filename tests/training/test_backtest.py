@@ -14,13 +14,13 @@ ORIGINS = 2
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    company = simulate(accounts=400, months=18, seed=6, messy=False)
+    company = simulate(accounts=300, months=16, seed=6, messy=False, rate=0.05)
     return load(write(company, tmp_path_factory.mktemp("backtest")))
 
 
 @pytest.fixture(scope="module")
-def told(settings):
-    with open_engine(settings.home_dir) as engine:
+def told(settings, quickly):
+    with open_engine(settings.home_dir) as engine, quickly():
         return backtest(settings, engine, ORIGINS, lambda *_: None)
 
 

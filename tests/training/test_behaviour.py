@@ -104,6 +104,7 @@ def test_the_currency_scales_money_features_and_no_other(raw, trained, day, tmp_
         np.testing.assert_allclose(after, factor * before, rtol=1e-9, err_msg=feature.name)
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_a_model_learned_in_another_currency_ranks_the_book_the_same(settings, book_of_history):
     history, split = book_of_history()
     columns = history.matrix.copy()

@@ -55,6 +55,7 @@ def test_a_health_component_that_does_not_exist_is_refused(settings, book_of_his
 
 
 @pytest.mark.system("H7")
+@pytest.mark.usefixtures("quick_training")
 def test_health_is_made_of_the_components_that_are_there(settings, book_of_history):
     bundle = learned_from(settings, *book_of_history()).bundle
     assert bundle.health_components == ("usage", "support")
@@ -72,6 +73,7 @@ def test_features_that_never_vary_give_everybody_the_base_rate_and_health_50(set
     assert np.ptp(found.probability) == 0
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_a_feature_nobody_knows_moves_nothing(settings, book_of_history):
     history, split = book_of_history()
     columns = history.matrix.copy()

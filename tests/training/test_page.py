@@ -55,7 +55,7 @@ class Parts(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def training(tmp_path_factory):
+def training(tmp_path_factory, quickly):
     """A hundred accounts that use the product on four days of ten until they tire of it."""
     folder = tmp_path_factory.mktemp("acme")
     rng = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def training(tmp_path_factory):
     pq.write_table(pa.table(columns), folder / "usage.parquet")
     (folder / "keepwell.toml").write_text(CONFIG, encoding="utf-8")
     settings = load(folder / "keepwell.toml")
-    with open_engine(settings.home_dir) as engine:
+    with open_engine(settings.home_dir) as engine, quickly():
         return train(settings, engine, lambda *_: None, leaks=False)
 
 

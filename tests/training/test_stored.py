@@ -16,7 +16,6 @@ from features.engine import open_engine
 from features.sources import stage
 from features.synthetic import simulate, write
 from training import history as histories
-from training import model
 from training import split as splits
 from training.evidence import judge
 from training.history import load_history
@@ -103,8 +102,8 @@ def trees(text):
     return text.split("parameters:")[0]
 
 
-def test_what_is_learned_and_judged_is_the_same_from_disk(settings, both, monkeypatch):
-    monkeypatch.setattr(model, "MOST_ROUNDS", 60)
+@pytest.mark.usefixtures("quick_training")
+def test_what_is_learned_and_judged_is_the_same_from_disk(settings, both):
     memory, disk, split = both
     learned = [learn(settings, h, split.development, split.folds, lambda *_: None) for h in (memory, disk)]
     one, two = (
@@ -137,13 +136,13 @@ def test_a_large_history_is_read_from_disk_and_holds_the_same(tmp_path, monkeypa
     assert not list(given.home_dir.glob("history-*"))
 
 
+@pytest.mark.usefixtures("quick_training")
 class TestManyRows:
     """Above a number of rows, accounts are drawn by lot, and it is said."""
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch):
         monkeypatch.setattr(splits, "JUDGED_ROWS", 150)
-        monkeypatch.setattr(model, "MOST_ROUNDS", 60)
 
     def test_whole_accounts_are_drawn_the_same_ones_everywhere(self):
         accounts = np.array([f"a{i % 200}" for i in range(2_400)])
