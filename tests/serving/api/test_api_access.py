@@ -18,6 +18,7 @@ BODIES = {
     "/v1/accounts/acme-01/facts": {"facts": {"strategic": 1}},
     "/v1/accounts/acme-01/plays": {"play": "check_in"},
     "/v1/events": {"events": [{"account_id": "acme-01", "at": "2025-06-01T10:00:00Z"}]},
+    "/v1/accounts/acme-01/postmortems": {"cause": "value"},
     "/v1/records/one/reviews": {"kind": "initial", "outcome": "confirmed", "note": "looked"},
 }
 ALL = [pytest.param(e.method, e.path, e.permission, id=f"{e.method} {e.path}") for e in ENDPOINTS]
