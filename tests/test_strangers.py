@@ -20,6 +20,9 @@ TERM = 28
 LAST = ORIGIN + DAYS * DAY
 
 
+pytestmark = pytest.mark.usefixtures("quick_training")
+
+
 @dataclass(frozen=True)
 class Book:
     """Accounts with a beginning and an end (None: still there), and their events in order of time.
