@@ -29,7 +29,6 @@ with warnings.catch_warnings():
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
-    "book.py": ("--accounts", "200", "--events", "10000", "--trees", "10", "--rounds", "1"),
     "explain.py": ("--rows", "4000", "--trees", "10", "--rounds", "1"),
     "online.py": ("--few", "200", "--many", "400", "--rounds", "1"),
     "features.py": ("--events", "20000", "--accounts", "300", "--rounds", "1"),
@@ -37,6 +36,7 @@ SMALL = {
 }
 
 SLOW = {
+    "book.py": ("--accounts", "200", "--events", "10000", "--trees", "10", "--rounds", "1"),
     "endpoint.py": ("--trees", "10", "--seconds", "0.5", "--rounds", "1"),
     "spark.py": ("--rows", "20000", "--rounds", "1"),
     "training.py": ("--rows", "5000", "--rounds", "1"),
@@ -135,6 +135,7 @@ def compared(answer):
     return endpoint.rounded({name: value for name, value in found.items() if name not in endpoint.MOMENTS})
 
 
+@pytest.mark.slow
 def test_a_book_is_scored_within_its_memory_and_every_stage_has_its_time():
     claims = {claim["name"]: claim for claim in json.loads(ran("book.py", "--json"))["claims"]}
     assert claims["peak gigabytes of the command"]["holds"]
