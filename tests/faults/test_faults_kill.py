@@ -139,7 +139,7 @@ def _logged(db, action, name):
 @pytest.mark.parametrize(
     ("kills", "seed", "database"),
     [
-        pytest.param(4, 9, "sqlite", id="4"),
+        pytest.param(2, 9, "sqlite", id="2"),
         *(pytest.param(50, seed, "sqlite", id=f"50, seed {seed}", marks=LONG) for seed in range(1, 5)),
         pytest.param(50, 5, "postgresql", id="50 on PostgreSQL", marks=LONG),
     ],
