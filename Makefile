@@ -60,7 +60,7 @@ notebooks: $(INSTALLED) ## run the notebooks and save them, executed, under .kee
 evidence: $(INSTALLED) ## train on the real data sets and print their evidence (5 minutes)
 	$(BIN)/keepwell demo grocery
 
-slow: $(INSTALLED) $(SPARK) ## the slow suites: weight recovery over 100 companies, planted leaks (an hour)
+slow: $(INSTALLED) $(SPARK) ## the slow suites: weight recovery over 100 companies, planted leaks, companies on Spark (an hour)
 	$(BIN)/python -m pytest -q -n 2 -m "slow and not faults"
 
 faults: $(INSTALLED) $(SPARK) ## kill -9, overload, hostile bodies, failing neighbours, at length (two hours; `make test` runs them short)
