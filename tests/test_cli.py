@@ -45,9 +45,9 @@ def raw(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_mlflow() -> Iterator[None]:
-    """No address from the environment of whoever runs the tests."""
-    with pytest.MonkeyPatch.context() as patch:
+def own_mlflow(quickly) -> Iterator[None]:
+    """No address from the environment of whoever runs the tests; and models that need not be good."""
+    with pytest.MonkeyPatch.context() as patch, quickly():
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
         yield
