@@ -16,21 +16,13 @@ import pyarrow as pa
 from features.contracts import SOURCES
 from features.engine import Engine
 from features.packing import SHAPES, Block, packed
+from features.ranks import UNREAD
 from features.scans import LONGEST
 from features.sources import Staged, StagedSource
 
 ROWS = 16_384
 READ = ("accounts", "subscriptions", "usage", "feedback", "support", "touchpoints", "invoices")
 """Sources that features read."""
-
-UNREAD = {
-    "subscriptions": ("row_id", "cancel_reason"),
-    "feedback": ("row_id", "text"),
-    "support": ("topic",),
-    "touchpoints": ("row_id",),
-    "invoices": ("row_id",),
-}
-"""Columns that no feature reads: null in the blocks."""
 
 
 def lay_out(engine: Engine, day: datetime, usage: str = "usage") -> pa.Table:
@@ -50,7 +42,10 @@ def lay_out(engine: Engine, day: datetime, usage: str = "usage") -> pa.Table:
 
 
 def cut(engine: Engine, day: datetime, usage: str = "usage") -> Iterator[Block]:
-    """The blocks of every source as `lay_out` laid them out, a batch of rows in memory at a time."""
+    """The blocks of every source as `lay_out` laid them out, a batch of rows in memory at a time.
+
+    Columns that no feature reads are null in them.
+    """
     for source in READ:
         nothing = ", ".join(f'CAST(NULL AS VARCHAR) AS "{column}"' for column in UNREAD.get(source, ()))
         columns = f"r.* REPLACE ({nothing})" if nothing else "r.*"

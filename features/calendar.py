@@ -52,7 +52,7 @@ def _register_calendar(engine: Engine, how: How) -> None:
     query = "SELECT * FROM calendar_days JOIN ages USING (age)"
     if how.per_account:
         query = f"SELECT s.account_id, c.* FROM wanted s JOIN ({query}) c ON c.snapshot_at = s.snapshot_at"
-    engine.create("calendar", query)
+    engine.hold("calendar", query)
 
 
 def _register_kinds(engine: Engine, catalogue: Catalogue) -> None:

@@ -60,6 +60,10 @@ class Engine(Dialect):
         """Keep a query's result as a table, replacing one of that name."""
         self.run(f'CREATE OR REPLACE TABLE "{name}" AS {query}')
 
+    def hold(self, name: str, query: str) -> None:
+        """As `create`, for what is dropped or replaced before long: neither logged nor compressed."""
+        self.run(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {query}')
+
     def view(self, name: str, query: str) -> None:
         """Name a query; it is computed anew whenever the name is read."""
         self.run(f'CREATE OR REPLACE VIEW "{name}" AS {query}')

@@ -70,7 +70,7 @@ def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell:
         listed = ", ".join(engine.moment(day) for day in missing)
         engine.create("missing_spine", f"SELECT * FROM spine WHERE snapshot_at IN ({listed})")
         usage, there = tallied.get("usage", []), home / "features" / "stretches"
-        stretches = _stretches(engine, staged, there, usage, missing, has_sessions=catalogue.counts_visits)
+        stretches = _stretches(engine, staged, catalogue, there, usage, missing)
         for part in compute(engine, staged, catalogue, "missing_spine", stretches=stretches):
             rows_of = part.sql
             if len(part.days) > 1:
@@ -112,19 +112,19 @@ def vocabulary(home: Path) -> Vocabulary | None:
 
 
 def _stretches(
-    engine: Engine, staged: Staged, folder: Path, usage: list[Tally], days: list[datetime], *, has_sessions: bool
+    engine: Engine, staged: Staged, catalogue: Catalogue, folder: Path, usage: list[Tally], days: list[datetime]
 ) -> Stretches | None:
     """Usage added up by stretches, kept by what they were added up from; where those lie that are there already."""
     if "usage" not in staged.sources or staged.versioned("usage"):
         return None
-    folder = folder / hashlib.sha256(repr((has_sessions, duckdb.__version__)).encode()).hexdigest()[:8]
+    folder = folder / hashlib.sha256(repr((catalogue.counts_visits, duckdb.__version__)).encode()).hexdigest()[:8]
     there = sorted(folder.glob("*/*.parquet"))
     start = datetime.fromisoformat(there[0].parent.name) if there else days[0]
 
     def file(begin: datetime, end: datetime) -> Path:
         return folder / f"{begin:%Y-%m-%d}" / f"{fingerprint(usage, begin, end)}.parquet"
 
-    return Stretches(engine, days, start, has_sessions=has_sessions, file=file)
+    return Stretches(engine, days, start, catalogue, file)
 
 
 def _digest(catalogue: Catalogue) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from features import ranks
 from features.engine import Engine
 from features.stretches import DAYS, RECENT, Stretches
 
@@ -22,14 +23,17 @@ class How:
     """The snapshots that are computed together, and what is to know of the sources.
 
     `days` are their dates in order. `per_account` tells that the calendar is keyed by account and day, else by day
-    alone. `versioned` names the sources whose rows tell when they became known. `stretches` are those of the usage,
-    None where usage has versions or nobody shares them.
+    alone. `versioned` names the sources whose rows tell when they became known. `kinds` is the number of kinds of event
+    with features of their own. `stretches` are those of the usage, None where usage has versions or nobody shares them.
+    `ranked` names the sources whose rows are ranked for all snapshots (see `features.ranks`).
     """
 
-    days: tuple[datetime, ...]
-    per_account: bool
     versioned: frozenset[str]
+    days: tuple[datetime, ...] = ()
+    per_account: bool = False
+    kinds: int = 0
     stretches: Stretches | None = None
+    ranked: frozenset[str] = frozenset()
 
     @property
     def shares(self) -> bool:
@@ -64,17 +68,25 @@ def events(engine: Engine, how: How) -> str:
 
 
 def kinds(engine: Engine, how: How) -> str:
-    """One row per kind of event with features of its own: how often in three windows, and the age of the newest."""
-    rows = f"""SELECT r.account_id, c.snapshot_at, k.kind, c.age, 1 AS events
-               FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
-               WHERE k.kind IS NOT NULL AND {_known(how, "usage")}"""
-    if how.shares:
-        rows = f"SELECT * REPLACE (age + days AS age) FROM ({_stretches(engine, how, 'kinds')})"
+    """Of each kind of event with features of its own how often in three windows, and the age of the newest.
+
+    A row is about an account, or about one kind of its events: the columns of the others are null then.
+    """
+    if how.shares and how.stretches is not None:
+        return " UNION ALL ".join(how.stretches.kinds(day) for day in how.days)
+    columns = ", ".join(
+        f"CASE WHEN kind = {kind} THEN {name} END AS {name}_{kind}"
+        for kind in range(how.kinds)
+        for name in ("events_28", "before_28", "events_84", "newest")
+    )
     return f"""
-        SELECT account_id, snapshot_at, kind, MIN(age) AS newest, CAST(SUM(events) AS BIGINT) AS events_84,
-               CAST(SUM(CASE WHEN age <= 28 THEN events ELSE 0 END) AS BIGINT) AS events_28,
-               CAST(SUM(CASE WHEN age > 28 AND age <= 56 THEN events ELSE 0 END) AS BIGINT) AS before_28
-        FROM ({rows}) GROUP BY account_id, snapshot_at, kind"""
+        SELECT account_id, snapshot_at, {columns}
+        FROM (SELECT r.account_id, c.snapshot_at, k.kind, MIN(c.age) AS newest, COUNT(*) AS events_84,
+                     COUNT(CASE WHEN c.age <= 28 THEN 1 END) AS events_28,
+                     COUNT(CASE WHEN c.age > 28 AND c.age <= 56 THEN 1 END) AS before_28
+              FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
+              WHERE k.kind IS NOT NULL AND {_known(how, "usage")}
+              GROUP BY r.account_id, c.snapshot_at, k.kind)"""
 
 
 def year(engine: Engine, how: How) -> str:
@@ -126,11 +138,10 @@ def visits(engine: Engine, how: How) -> str:
 
 def feedback(engine: Engine, how: How) -> str:
     """Feedback rows with their rank among the scored ones of their kind, and the age of the latest answer."""
-    kind = "r.kind, r.score IS NOT NULL"
     return f"""
         SELECT *, MIN(CASE WHEN kind IN ('nps', 'csat', 'ces') AND score IS NOT NULL THEN age END)
                       OVER (PARTITION BY account_id, snapshot_at) AS last_answer_age
-        FROM ({_dated(engine, "feedback", "at", "r.kind, r.score", within=kind, ties="r.score")})"""
+        FROM ({_dated(engine, how, "feedback", "r.kind, r.score")})"""
 
 
 def support(engine: Engine, how: How) -> str:
@@ -139,8 +150,8 @@ def support(engine: Engine, how: How) -> str:
     resolved = "CASE WHEN r.resolved_at < c.snapshot_at THEN r.resolved_at END"
     return _dated(
         engine,
+        how,
         "support",
-        "opened_at",
         f"""r.priority, r.escalations, r.reopened, r.csat,
             CASE WHEN {resolved} IS NULL THEN 1 ELSE 0 END AS is_open,
             CASE WHEN {"support" in how.versioned} OR {resolved} IS NOT NULL THEN 1 ELSE 0 END AS is_settled,
@@ -151,8 +162,7 @@ def support(engine: Engine, how: How) -> str:
 
 def touchpoints(engine: Engine, how: How) -> str:
     """Contacts, ranked among those that carry a judgement."""
-    columns = "r.kind, r.direction, r.answered, r.sentiment"
-    return _dated(engine, "touchpoints", "at", columns, within="r.sentiment IS NOT NULL", ties="r.sentiment")
+    return _dated(engine, how, "touchpoints", "r.kind, r.direction, r.answered, r.sentiment")
 
 
 def subscriptions(engine: Engine, how: How) -> str:
@@ -161,22 +171,19 @@ def subscriptions(engine: Engine, how: How) -> str:
     age = engine.days_between("r.started_at", "c.snapshot_at")
     return _dated(
         engine,
+        how,
         "subscriptions",
-        "started_at",
         f"""r.mrr_cents, r.seats, r.plan, r.billing_period, r.auto_renew, r.discount,
             {engine.days_between("c.snapshot_at", "r.renews_at")} AS days_to_renewal,
             CASE WHEN {end_age} IS NULL THEN 1 ELSE 0 END AS is_running,
             CASE WHEN {age} > 84 AND ({end_age} IS NULL OR {end_age} <= 84) THEN 1 ELSE 0 END AS ran_84d_ago,
             CASE WHEN r.cancelled_at < c.snapshot_at THEN 1 ELSE 0 END AS is_cancelled""",
-        ties="r.mrr_cents, r.seats, r.plan, r.renews_at, r.discount, r.auto_renew, r.billing_period",
     )
 
 
 def invoices(engine: Engine, how: How) -> str:
     """Invoices, ranked by age."""
-    return _dated(
-        engine, "invoices", "at", "r.amount_cents, r.discount_cents, r.status", ties="r.amount_cents, r.status"
-    )
+    return _dated(engine, how, "invoices", "r.amount_cents, r.discount_cents, r.status")
 
 
 def accounts(engine: Engine, how: How) -> str:
@@ -187,14 +194,14 @@ def accounts(engine: Engine, how: How) -> str:
         WHERE {KNOWN} AND (r.started_at IS NULL OR r.started_at < c.snapshot_at)"""
 
 
-def _dated(engine: Engine, source: str, at: str, columns: str, *, within: str = "", ties: str = "") -> str:
-    """Rows of a small source beside each snapshot of their account, newest first within a group."""
-    group = "c.account_id, c.snapshot_at" + (f", {within}" if within else "")
-    order = f"r.{at} DESC, r.known_at DESC" + "".join(f", {tie.strip()} DESC" for tie in ties.split(",") if tie)
+def _dated(engine: Engine, how: How, source: str, columns: str) -> str:
+    """Rows of a small source beside each snapshot of their account, with their rank there: `recent` 1 is the newest."""
+    at, has_versions = ranks.ORDERS[source].at, source in how.versioned
+    rows, recent = ranks.among_seen(source) if has_versions else ranks.beside(source, held=source in how.ranked)
     return f"""
         SELECT c.account_id, c.snapshot_at, {engine.days_between(f"r.{at}", "c.snapshot_at")} AS age, {columns},
-               ROW_NUMBER() OVER (PARTITION BY {group} ORDER BY {order}) AS recent
-        FROM wanted c JOIN {source} r ON r.account_id = c.account_id
+               {recent} AS recent
+        FROM wanted c JOIN {rows} r ON r.account_id = c.account_id
         WHERE r.{at} < c.snapshot_at AND {KNOWN}"""
 
 

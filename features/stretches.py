@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from features.catalogue import Catalogue
 from features.dialect import quoted
 from features.engine import Engine
 from features.replacing import drop_others
@@ -36,15 +37,15 @@ class Stretches:
         engine: Engine,
         days: Sequence[datetime],
         start: datetime,
-        *,
-        has_sessions: bool,
+        catalogue: Catalogue,
         file: Callable[[datetime, datetime], Path] | None = None,
     ) -> None:
-        self._engine, self._start, self._has_sessions, self._file = engine, start, has_sessions, file
+        self._engine, self._start, self._file = engine, start, file
+        self._kinds, self._has_sessions = len(catalogue.vocabulary.event_names), catalogue.counts_visits
         self._together = Counter(self._place(day) for day in days)
         self._held: set[datetime] = set()
         self._tables: dict[tuple[str, datetime], str] = {}
-        engine.run(f"CREATE OR REPLACE TABLE {TABLE} (ended TIMESTAMP, account_id VARCHAR, {COLUMNS})")
+        engine.run(f"CREATE OR REPLACE TEMP TABLE {TABLE} (ended TIMESTAMP, account_id VARCHAR, {COLUMNS})")
 
     def are_shared(self, day: datetime) -> bool:
         """Whether another snapshot sees stretches of this one's."""
@@ -66,6 +67,14 @@ class Stretches:
             for days in range(0, RECENT, DAYS)
         ]
         return " UNION ALL ".join(parts)
+
+    def kinds(self, day: datetime) -> str:
+        """SQL of how often each account had each kind of event in its last 84 days, see `scans.kinds`."""
+        tables = [self._table("kinds", day - timedelta(days=days)) for days in range(0, RECENT, DAYS)]
+        joins = [f"LEFT JOIN {table} k{i} ON k{i}.account_id = w.account_id" for i, table in enumerate(tables)]
+        columns = [column for kind in range(self._kinds) for column in _unpacked(kind, len(tables))]
+        return f"""SELECT w.account_id, w.snapshot_at, {", ".join(columns)} FROM wanted w {" ".join(joins)}
+                   WHERE w.snapshot_at = {self._engine.moment(day)}"""
 
     def year(self, day: datetime, days: int) -> str:
         """SQL of the usage in [day - days, day): rows of each account to be added up, see `scans.year`."""
@@ -118,8 +127,7 @@ class Stretches:
         """The table of a stretch, made when it is first asked for."""
         if (what, end) not in self._tables:
             name = f"{what}_{end:%Y%m%d}"
-            rows = self._recent(what, end)
-            self._engine.run(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")  # without a log, not compressed
+            self._engine.hold(name, self._recent(what, end))
             self._tables[what, end] = name
         return self._tables[what, end]
 
@@ -128,9 +136,13 @@ class Stretches:
         rows = self._raw(end - timedelta(days=DAYS), end)
         match what:
             case "kinds":
-                return f"""SELECT r.account_id, k.kind, MIN(a.age) AS age, COUNT(*) AS events
-                           FROM {rows} JOIN event_kinds k ON r.event = k.event
-                           WHERE k.kind IS NOT NULL GROUP BY r.account_id, k.kind"""
+                packed = ", ".join(
+                    f"MAX(CASE WHEN kind = {kind} THEN packed END) AS kind_{kind}" for kind in range(self._kinds)
+                )
+                return f"""SELECT account_id, {packed}
+                           FROM (SELECT r.account_id, k.kind, COUNT(*) * 32 + 31 - MIN(a.age) AS packed
+                                 FROM {rows} JOIN event_kinds k ON r.event = k.event
+                                 WHERE k.kind IS NOT NULL GROUP BY r.account_id, k.kind) GROUP BY account_id"""
             case "people":
                 return f"""SELECT r.account_id, r.user_id, MIN(a.age) AS age, COUNT(*) AS events
                            FROM {rows} WHERE r.user_id IS NOT NULL GROUP BY r.account_id, r.user_id"""
@@ -166,6 +178,22 @@ class Stretches:
         return (
             f"""(SELECT * FROM "usage" u WHERE u."at" >= {first} AND u."at" < {last}) r JOIN ages a ON a.age = {age}"""
         )
+
+
+def _unpacked(kind: int, stretches: int) -> list[str]:
+    """SQL of the columns about a kind of event, from how its events of each stretch are packed, newest stretch first.
+
+    A number packs how many there are and 31 less the age of the newest: the latter in its last five bits.
+    """
+    packed = [f"k{i}.kind_{kind}" for i in range(stretches)]
+    events = [f"COALESCE({number} >> 5, 0)" for number in packed]
+    newest = [f"{31 + DAYS * i} - ({number} & 31)" for i, number in enumerate(packed)]
+    return [
+        f"{events[0]} AS events_28_{kind}",
+        f"{events[1]} AS before_28_{kind}",
+        f"{' + '.join(events)} AS events_84_{kind}",
+        f"COALESCE({', '.join(newest)}) AS newest_{kind}",
+    ]
 
 
 def _visits(rows: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import calendar
+from features import calendar, ranks
 from features.catalogue import KEYS, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
@@ -74,16 +74,13 @@ def compute(
     usual = ROWS_AT_ONCE if engine.name == "duckdb" else ROWS_AT_ONCE_ON_SPARK
     groups, done = list(_groups(rows, usual)), 0
     stretches = stretches or _stretches(engine, staged, catalogue, groups)
+    about = _about(engine, staged, catalogue, groups)
     for days in groups:
         done += sum(rows[day] for day in days)
         within = f"snapshot_at BETWEEN {engine.moment(days[0])} AND {engine.moment(days[-1])}"
         group = f"(SELECT account_id, snapshot_at FROM {spine} WHERE {within})"
-        engine.create("wanted", f"SELECT DISTINCT account_id, snapshot_at FROM {group}")
-        how = How(
-            days=tuple(days),
-            per_account=calendar.is_sparse(engine, days),
-            versioned=frozenset(name for name in staged.sources if staged.versioned(name)),
-        )
+        engine.hold("wanted", f"SELECT DISTINCT account_id, snapshot_at FROM {group}")
+        how = replace(about, days=tuple(days), per_account=calendar.is_sparse(engine, days))
         if stretches and not how.per_account:
             stretches.forget(days[0])
             how = replace(how, stretches=stretches)
@@ -101,12 +98,22 @@ def _groups(rows: dict[datetime, int], most: int) -> Iterator[list[datetime]]:
         yield group
 
 
+def _about(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[list[datetime]]) -> How:
+    """What holds for all groups; where there are several, rows are ranked once."""
+    versioned = frozenset(name for name in staged.sources if staged.versioned(name))
+    ranked: frozenset[str] = frozenset()
+    if len(groups) > 1:
+        ranked = frozenset(f.scan for f in catalogue.features if "recent" in f.sql) - versioned
+        ranks.hold(engine, sorted(ranked))
+    return How(versioned, kinds=len(catalogue.vocabulary.event_names), ranked=ranked)
+
+
 def _stretches(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[list[datetime]]) -> Stretches | None:
     """Where several groups look at the same usage, it is added up from shared stretches."""
     if len(groups) < 2 or engine.name != "duckdb" or "usage" not in staged.sources or staged.versioned("usage"):
         return None
     days = [day for group in groups for day in group]
-    return Stretches(engine, days, days[0], has_sessions=catalogue.counts_visits)
+    return Stretches(engine, days, days[0], catalogue)
 
 
 def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str:
@@ -116,7 +123,7 @@ def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str
     used = [scan for scan in SCANS if any(f.scan == scan for f in computed)]
     for scan in used:
         features = [f for f in computed if f.scan == scan]
-        engine.create(f"scan_{scan}", _aggregate(features, SCANS[scan](engine, how)))
+        engine.hold(f"scan_{scan}", _aggregate(features, SCANS[scan](engine, how)))
     return _join(catalogue, used, group)
 
 

@@ -163,8 +163,8 @@ def _families(event_names: tuple[str, ...]) -> list[Feature]:
 def _family(event: str, word: str, kind: int) -> list[Feature]:
     """The word comes last in each name, so that no event's name can make one feature's name another's."""
     about, beside = (partial(of, signal=f"event: {event}") for of in (kinds, derived_kinds))
-    last_28, last_84, before_28 = (  # there is one row a kind: MAX finds it sooner than SUM
-        f"COALESCE(MAX(CASE WHEN kind = {kind} THEN {n} END), 0)" for n in ("events_28", "events_84", "before_28")
+    last_28, last_84, before_28 = (  # one row tells of a kind: MAX finds it sooner than SUM
+        f"COALESCE(MAX({n}_{kind}), 0)" for n in ("events_28", "events_84", "before_28")
     )
     return [
         about(f"event_28d_{word}", definition=f"'{event}' in the last 28 days",
@@ -178,5 +178,5 @@ def _family(event: str, word: str, kind: int) -> list[Feature]:
         about(f"event_trend_28d_{word}", definition=f"Share of the last 56 days' '{event}' in the newer 28",
               unit="share", sql=share(last_28, before_28), days=56),
         about(f"event_days_since_{word}", definition=f"Days since the last '{event}' within 84 days",
-              unit="days", sql=f"MIN(CASE WHEN kind = {kind} THEN newest END)", days=84),
+              unit="days", sql=f"MIN(newest_{kind})", days=84),
     ]

@@ -63,6 +63,10 @@ class SparkEngine(SparkDialect, Engine):
 
         self.frame(name, keep)
 
+    def hold(self, name: str, query: str) -> None:
+        """As `create`: all tables here are for a while."""
+        self.create(name, query)
+
     def view(self, name: str, query: str) -> None:
         """Name a query; it is computed anew whenever the name is read."""
         self._sql(f'CREATE OR REPLACE TEMPORARY VIEW "{name}" AS {query}')
