@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
 
@@ -117,7 +118,7 @@ def _stretches(
     """Usage added up by stretches, kept by what they were added up from; where those lie that are there already."""
     if "usage" not in staged.sources or staged.versioned("usage"):
         return None
-    folder = folder / hashlib.sha256(repr((catalogue.counts_visits, duckdb.__version__)).encode()).hexdigest()[:8]
+    folder = folder / hashlib.sha256(repr((catalogue.counts_visits, *_code())).encode()).hexdigest()[:8]
     there = sorted(folder.glob("*/*.parquet"))
     start = datetime.fromisoformat(there[0].parent.name) if there else days[0]
 
@@ -128,9 +129,14 @@ def _stretches(
 
 
 def _digest(catalogue: Catalogue) -> str:
-    """Names a catalogue: its SQL, its words, and the engine whose hashes the fingerprints are made of."""
-    told = {"features": [asdict(f) for f in (*catalogue.steps, *catalogue.features)], "engine": duckdb.__version__}
+    """Names a catalogue: its SQL, its words, and what reads them."""
+    told = {"features": [asdict(f) for f in (*catalogue.steps, *catalogue.features)], "code": _code()}
     return hashlib.sha256(json.dumps(told | asdict(catalogue.vocabulary), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _code() -> tuple[str, str]:
+    """The versions of what computes features, and of the engine whose hashes the fingerprints are made of."""
+    return version("keepwell"), duckdb.__version__
 
 
 def _tell_about(folder: Path, catalogue: Catalogue) -> None:

@@ -154,6 +154,16 @@ def test_two_runs_at_once_leave_one_right_table(company: Any) -> None:
     assert rows(one).to_pylist() == table.build(company.engine, company.staged, company.catalogue(WORDS)).to_pylist()
 
 
+def test_another_version_computes_anew_what_it_may_define_otherwise(
+    company: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.stage(usage=OLD)
+    assert kept(company).computed == tuple(DATES)
+    monkeypatch.setattr("features.kept.version", lambda name: "99.0")
+    assert kept(company).computed == tuple(DATES)
+    assert len([*(company.folder / "home" / "features" / "stretches").iterdir()]) == 2
+
+
 def test_another_catalogue_has_a_table_of_its_own_and_the_last_words_are_found_again(company: Any) -> None:
     company.stage(usage=OLD)
     assert vocabulary(company.folder / "home") is None
