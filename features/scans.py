@@ -24,14 +24,16 @@ class How:
 
     `days` are their dates in order. `per_account` tells that the calendar is keyed by account and day, else by day
     alone. `versioned` names the sources whose rows tell when they became known. `kinds` is the number of kinds of event
-    with features of their own. `stretches` are those of the usage, None where usage has versions or nobody shares them.
-    `ranked` names the sources whose rows are ranked for all snapshots (see `features.ranks`).
+    with features of their own; `spends` tells that usage has money. `stretches` are those of the usage, None where
+    usage has versions or nobody shares them. `ranked` names the sources whose rows are ranked for all snapshots (see
+    `features.ranks`).
     """
 
     versioned: frozenset[str]
     days: tuple[datetime, ...] = ()
     per_account: bool = False
     kinds: int = 0
+    spends: bool = False
     stretches: Stretches | None = None
     ranked: frozenset[str] = frozenset()
 
@@ -122,7 +124,10 @@ def users(engine: Engine, how: How) -> str:
 
 
 def visits(engine: Engine, how: How) -> str:
-    """One row per visit (session on a day) of the last 84 days, beside the account's visits and money of 52 weeks."""
+    """One row per visit (session on a day) of the last 84 days, beside the account's visits and money of 52 weeks.
+
+    The latter are left out where no visit's money is known.
+    """
     rows = f"""SELECT r.account_id, c.snapshot_at, r.session_id, c.age, COUNT(*) AS lines,
                       SUM(r.value_cents) AS value_cents
                FROM {_paired(engine, how, RECENT)} WHERE r.session_id IS NOT NULL AND {_known(how, "usage")}
@@ -130,6 +135,8 @@ def visits(engine: Engine, how: How) -> str:
     if how.shares:
         rows = f"""SELECT account_id, snapshot_at, age + days AS age, events AS lines, value_cents
                    FROM ({_stretches(engine, how, "visits")}) WHERE is_visit"""
+    if not how.spends:
+        return rows
     return f"""
         SELECT v.account_id, v.snapshot_at, v.age, v.lines, v.value_cents,
                y.visits_364d AS visits, y."_visit_value_364d" AS all_cents

@@ -111,17 +111,25 @@ class Stretches:
         return (day - self._start).days % DAYS
 
     def _hold(self, wanted: list[datetime]) -> None:
-        for end in (e for e in wanted if e not in self._held):
-            begin = end - timedelta(days=DAYS)
-            rows = self._added_up(begin, end)
-            if self._file:
-                file = self._file(begin, end)
-                if not file.exists():
-                    self._engine.save(rows, file)
-                    drop_others(file)
-                rows = f"SELECT * FROM read_parquet('{quoted(str(file))}')"
-            self._engine.append(TABLE, f"SELECT {self._engine.moment(end)}, * FROM ({rows})")
-            self._held.add(end)
+        new = [end for end in wanted if end not in self._held]
+        rows = [f"SELECT {self._engine.moment(end)} AS ended, * FROM ({self._kept(end)})" for end in new]
+        if self._file and rows:
+            rows = [" UNION ALL ".join(rows)]
+        for part in rows:  # without files each is a reading of raw rows: one at a time
+            self._engine.append(TABLE, part)
+        self._held.update(new)
+
+    def _kept(self, end: datetime) -> str:
+        """SQL of the year's part of a stretch, which is read from its file where it has one."""
+        begin = end - timedelta(days=DAYS)
+        rows = self._added_up(begin, end)
+        if self._file is None:
+            return rows
+        file = self._file(begin, end)
+        if not file.exists():
+            self._engine.save(rows, file)
+            drop_others(file)
+        return f"SELECT * FROM read_parquet('{quoted(str(file))}')"
 
     def _table(self, what: str, end: datetime) -> str:
         """The table of a stretch, made when it is first asked for."""

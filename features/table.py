@@ -105,7 +105,8 @@ def _about(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[li
     if len(groups) > 1:
         ranked = frozenset(f.scan for f in catalogue.features if "recent" in f.sql) - versioned
         ranks.hold(engine, sorted(ranked))
-    return How(versioned, kinds=len(catalogue.vocabulary.event_names), ranked=ranked)
+    kinds, spends = len(catalogue.vocabulary.event_names), staged.has("usage", "value")
+    return How(versioned, kinds=kinds, spends=spends, ranked=ranked)
 
 
 def _stretches(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[list[datetime]]) -> Stretches | None:
