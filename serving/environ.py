@@ -20,6 +20,9 @@ LIMITS = {"KEEPWELL_REQUESTS_PER_SECOND": "per_second", "KEEPWELL_CONCURRENCY": 
 def limits_of(environ: Mapping[str, str]) -> "Limits":
     """The limits of one process, with those that the environment replaces.
 
+    Processes share them out, but for the bodies that arrive: these take little, and who sends many of them without
+    end has them in one process, say, where nobody else would be heard.
+
     Raises:
         ServingError: a value is no whole number above 0.
     """
@@ -31,7 +34,7 @@ def limits_of(environ: Mapping[str, str]) -> "Limits":
     if "running" in given:
         given["waiting"] = 2 * given["running"]
     found, workers = Limits(**given), workers_of(environ)
-    parts = {name: ceil(getattr(found, name) / workers) for name in ("running", "waiting", "reading", "heavy")}
+    parts = {name: ceil(getattr(found, name) / workers) for name in ("running", "waiting", "heavy")}
     return replace(found, **parts)
 
 

@@ -16,6 +16,8 @@ from typing import IO, Any
 
 PATIENCE = 0.02
 """Seconds that a connection is left to others: they may be gone, or busy."""
+BUSY = 1.0
+"""Seconds that nothing more is left to others that took none meanwhile."""
 COUNT = Struct("i")
 GONE = 2**31 - 1
 """The count of a process that is gone: nothing is left to it."""
@@ -74,6 +76,7 @@ class Listening(socket.socket):
         super().__init__(fileno=sock.dup().detach())
         self._counts = counts
         self._asked = self._since = 0.0
+        self._fewest = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
         """A connection, if it is for us.
@@ -81,7 +84,8 @@ class Listening(socket.socket):
         Raises:
             BlockingIOError: none waits, or it is for another; asyncio asks again while one waits.
         """
-        if self._counts.ours > self._counts.fewest and self._is_patient(monotonic()):
+        fewest = self._counts.fewest
+        if self._counts.ours > fewest and self._is_patient(monotonic(), fewest):
             raise BlockingIOError
         taken, address = super().accept()
         found = Accepted(fileno=taken.detach())
@@ -89,11 +93,14 @@ class Listening(socket.socket):
         self._counts.ours += 1
         return found, address
 
-    def _is_patient(self, now: float) -> bool:
-        if now - self._asked > PATIENCE:
+    def _is_patient(self, now: float, fewest: int) -> bool:
+        """Whether what waits is left to another still: it is new, or the other took or ended one meanwhile."""
+        if now - self._asked > PATIENCE or now - self._since > BUSY:
             self._since = now
             self._counts.forget_gone()
-        self._asked = now
+        elif fewest != self._fewest:
+            self._since = now
+        self._asked, self._fewest = now, fewest
         return now - self._since <= PATIENCE
 
 

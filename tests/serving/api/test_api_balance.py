@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from serving.api.balance import Loop, OpenConnections
+from serving.api.balance import Listening, Loop, OpenConnections
 
 
 @pytest.fixture
@@ -78,6 +78,28 @@ def test_clients_are_not_left_to_a_process_that_is_gone(listening, counts):
     ours = counts(0)
     with serving(ours, listening), clients(listening, 3):
         until(lambda: ours.ours == 3)
+
+
+def test_a_process_that_was_busy_is_left_connections_again_once_it_took_one(listening, counts, monkeypatch):
+    ours, other = counts(0), counts(1)
+    ours.ours = 1
+
+    def takes(at: float) -> bool:
+        monkeypatch.setattr("serving.api.balance.monotonic", lambda: at)
+        try:
+            held.append(mine.accept())
+        except BlockingIOError:
+            return False
+        return True
+
+    held: list = []
+    with clients(listening, 5), Listening(listening, ours) as mine:
+        mine.setblocking(False)
+        assert [takes(100 + ms / 1000) for ms in (0, 15, 30, 31)] == [False, False, True, True]
+        other.ours += 1
+        assert [takes(100 + ms / 1000) for ms in (32, 45, 60)] == [False, False, True]
+        for taken, _ in held:
+            taken.close()
 
 
 def test_connections_are_counted_until_they_are_closed(listening, counts):
