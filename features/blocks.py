@@ -17,8 +17,8 @@ from features.contracts import SOURCES
 from features.engine import Engine
 from features.packing import SHAPES, Block, packed
 from features.ranks import UNREAD
-from features.scans import LONGEST
 from features.sources import Staged, StagedSource
+from features.stretches import LONGEST
 
 ROWS = 16_384
 READ = ("accounts", "subscriptions", "usage", "feedback", "support", "touchpoints", "invoices")

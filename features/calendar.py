@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from features.catalogue import Catalogue
 from features.engine import Engine
-from features.scans import LONGEST, How
+from features.scans import How
+from features.stretches import LONGEST
 
 
 def register(engine: Engine, catalogue: Catalogue, how: How) -> None:

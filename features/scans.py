@@ -12,10 +12,7 @@ from datetime import datetime, timedelta
 
 from features import ranks
 from features.engine import Engine
-from features.stretches import DAYS, RECENT, Stretches
-
-LONGEST = 364
-"""Days of usage that any feature looks back."""
+from features.stretches import DAYS, LONGEST, RECENT, Stretches
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def year(engine: Engine, how: How) -> str:
     A visit is a session on a day: one that runs past midnight counts on both.
     """
     if how.stretches is not None:
-        return " UNION ALL ".join(how.stretches.year(day, LONGEST) for day in how.days)
+        return " UNION ALL ".join(how.stretches.year(day) for day in how.days)
     rows = f"""SELECT r.account_id, c.snapshot_at, c.age, c.week_bits, r.session_id, r.value_cents
                FROM {_paired(engine, how, LONGEST)} WHERE {_known(how, "usage")}"""
     return f"""

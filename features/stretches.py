@@ -21,8 +21,8 @@ RECENT = 84
 """Days that features of single events, people and visits look back."""
 ENOUGH = 10
 """A year has so many stretches besides those of its last 84 days; its two ends together are as long as one."""
-TABLE = "usage_stretches"
-COLUMNS = "events BIGINT, visits BIGINT, value_cents BIGINT, newest INTEGER, oldest INTEGER, day_bits BIGINT"
+LONGEST = 364
+"""Days of usage that any feature looks back."""
 
 
 class Stretches:
@@ -43,18 +43,18 @@ class Stretches:
         self._engine, self._start, self._file = engine, start, file
         self._kinds, self._has_sessions = len(catalogue.vocabulary.event_names), catalogue.counts_visits
         self._together = Counter(self._place(day) for day in days)
-        self._held: set[datetime] = set()
+        self._is_alone = len(days) == 1
         self._tables: dict[tuple[str, datetime], str] = {}
-        engine.run(f"CREATE OR REPLACE TEMP TABLE {TABLE} (ended TIMESTAMP, account_id VARCHAR, {COLUMNS})")
 
     def are_shared(self, day: datetime) -> bool:
         """Whether another snapshot sees stretches of this one's."""
         return self._together[self._place(day)] > 1
 
     def forget(self, day: datetime) -> None:
-        """Drop what no snapshot from this one on sees in its last 84 days."""
-        for key in [key for key in self._tables if key[1] <= day - timedelta(days=RECENT)]:
-            self._engine.run(f"DROP TABLE {self._tables.pop(key)}")
+        """Drop what no snapshot from this one on sees."""
+        for what, end in list(self._tables):
+            if end <= day - timedelta(days=LONGEST if what == "year" else RECENT):
+                self._engine.run(f"DROP TABLE {self._tables.pop((what, end))}")
 
     def recent(self, what: str, day: datetime) -> str:
         """SQL of the `cells`, `kinds`, `people` or `visits` of a snapshot's last 84 days, see `_recent`.
@@ -76,31 +76,25 @@ class Stretches:
         return f"""SELECT w.account_id, w.snapshot_at, {", ".join(columns)} FROM wanted w {" ".join(joins)}
                    WHERE w.snapshot_at = {self._engine.moment(day)}"""
 
-    def year(self, day: datetime, days: int) -> str:
-        """SQL of the usage in [day - days, day): rows of each account to be added up, see `scans.year`."""
-        first, end = day - timedelta(days=days), day
+    def year(self, day: datetime) -> str:
+        """SQL of the usage in [day - 364 days, day): rows of each account to be added up, see `scans.year`."""
+        first, end = day - timedelta(days=LONGEST), day
         if not self._has_own_year(day):
             end -= timedelta(days=(day - self._start).days % DAYS)
         begin = end - timedelta(days=(end - first).days // DAYS * DAYS)
         ends = [begin + timedelta(days=n) for n in range(DAYS, (end - begin).days + 1, DAYS)]
         if self._has_sessions and end == day and self.are_shared(day):
             self.recent("visits", day)  # the year is added up from what the last 84 days need anyway
-        self._hold(ends)
-        moved = [f"SELECT {self._engine.moment(e)} AS ended, {_moved((day - e).days)}" for e in ends]
-        parts = [
-            f"""SELECT s.* EXCLUDE (ended), o.days, o.days_on, o.weeks_on
-                FROM {TABLE} s JOIN ({" UNION ALL ".join(moved)}) o ON o.ended = s.ended"""
-        ]
-        for left, right in ((first, begin), (end, day)):
-            if left < right:
-                parts.append(f"SELECT *, {_moved((day - right).days)} FROM ({self._added_up(left, right)})")
+        parts = [(e, f"({self._kept(e)})" if self._is_alone else self._table("year", e)) for e in ends]
+        parts += [(e, f"({self._added_up(b, e)})") for b, e in ((first, begin), (end, day)) if b < e]
+        rows = " UNION ALL ".join(f"SELECT *, {_moved((day - e).days)} FROM {part}" for e, part in parts)
         weeks = " + ".join(
             f"CASE WHEN (day_bits * days_on) & {127 << 7 * i} <> 0 THEN {1 << i} ELSE 0 END" for i in range(5)
         )
         return f"""
             SELECT account_id, {self._engine.moment(day)} AS snapshot_at, events, visits, value_cents,
                    newest + days AS newest, oldest + days AS oldest, ({weeks}) * weeks_on AS week_bits
-            FROM ({" UNION ALL ".join(parts)})"""
+            FROM ({rows})"""
 
     def _has_own_year(self, day: datetime) -> bool:
         """Whether its stretches are shared by so many that adding up a whole year more is less than all their ends."""
@@ -109,15 +103,6 @@ class Stretches:
     def _place(self, day: datetime) -> int:
         """Days on the same place are whole stretches away from each other."""
         return (day - self._start).days % DAYS
-
-    def _hold(self, wanted: list[datetime]) -> None:
-        new = [end for end in wanted if end not in self._held]
-        rows = [f"SELECT {self._engine.moment(end)} AS ended, * FROM ({self._kept(end)})" for end in new]
-        if self._file and rows:
-            rows = [" UNION ALL ".join(rows)]
-        for part in rows:  # without files each is a reading of raw rows: one at a time
-            self._engine.append(TABLE, part)
-        self._held.update(new)
 
     def _kept(self, end: datetime) -> str:
         """SQL of the year's part of a stretch, which is read from its file where it has one."""
@@ -135,7 +120,7 @@ class Stretches:
         """The table of a stretch, made when it is first asked for."""
         if (what, end) not in self._tables:
             name = f"{what}_{end:%Y%m%d}"
-            self._engine.hold(name, self._recent(what, end))
+            self._engine.hold(name, self._kept(end) if what == "year" else self._recent(what, end))
             self._tables[what, end] = name
         return self._tables[what, end]
 
@@ -156,21 +141,22 @@ class Stretches:
                            FROM {rows} WHERE r.user_id IS NOT NULL GROUP BY r.account_id, r.user_id"""
             case "visits":
                 return _visits(rows)
-        return f"""SELECT r.account_id, MIN(a.age) AS age, MAX(a.age) AS oldest, BIT_OR(a.day_bits_1) AS day_bits,
-                          COUNT(*) AS events, CAST(SUM(a.week) AS BIGINT) AS weeks, SUM(r.quantity) AS quantity,
-                          CAST(SUM(r.value_cents) AS BIGINT) AS value_cents,
+        last = _narrow(age="MIN(a.age)", oldest="MAX(a.age)", day_bits="BIT_OR(a.day_bits_1)")
+        return f"""SELECT r.account_id, {last}, COUNT(*) AS events, CAST(SUM(a.week) AS BIGINT) AS weeks,
+                          SUM(r.quantity) AS quantity, CAST(SUM(r.value_cents) AS BIGINT) AS value_cents,
                           BIT_OR(COALESCE(k.kind_bits, 0)) AS kind_bits
                    FROM {rows} LEFT JOIN event_kinds k ON r.event = k.event GROUP BY r.account_id, a.age <= 7"""
 
     def _added_up(self, begin: datetime, end: datetime) -> str:
         """Usage in [begin, end), at most 28 days, one row an account; ages and bits are counted back from the end."""
         rows, is_whole = self._raw(begin, end), end - begin == timedelta(days=DAYS)
-        last = "MIN(a.age) AS newest, MAX(a.age) AS oldest, BIT_OR(a.day_bits_1) AS day_bits"
-        nothing = "CAST(0 AS BIGINT) AS visits, CAST(NULL AS BIGINT) AS value_cents"
+        last = _narrow(newest="MIN(a.age)", oldest="MAX(a.age)", day_bits="BIT_OR(a.day_bits_1)")
+        nothing = "CAST(0 AS TINYINT) AS visits, CAST(NULL AS TINYINT) AS value_cents"
         if not self._has_sessions and is_whole and (cells := self._tables.get(("cells", end))):
             return f"""
-                SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, {nothing}, MIN(age) AS newest,
-                       MAX(oldest) AS oldest, BIT_OR(day_bits) AS day_bits FROM {cells} GROUP BY account_id"""
+                SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, {nothing},
+                       {_narrow(newest="MIN(age)", oldest="MAX(oldest)", day_bits="BIT_OR(day_bits)")}
+                FROM {cells} GROUP BY account_id"""
         if not self._has_sessions:
             return f"SELECT account_id, COUNT(*) AS events, {nothing}, {last} FROM {rows} GROUP BY account_id"
         visits = self._tables.get(("visits", end)) if is_whole else None
@@ -186,6 +172,12 @@ class Stretches:
         return (
             f"""(SELECT * FROM "usage" u WHERE u."at" >= {first} AND u."at" < {last}) r JOIN ages a ON a.age = {age}"""
         )
+
+
+def _narrow(*, day_bits: str, **ages: str) -> str:
+    """SQL of ages of at most 28 days and of so many bits, in types that hold no more: many stretches are in memory."""
+    columns = [f"CAST({sql} AS TINYINT) AS {name}" for name, sql in ages.items()]
+    return ", ".join([*columns, f"CAST({day_bits} AS INTEGER) AS day_bits"])
 
 
 def _unpacked(kind: int, stretches: int) -> list[str]:

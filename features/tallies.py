@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from features.contracts import SOURCES
 from features.engine import Engine
-from features.scans import LONGEST
 from features.sources import Staged
 from features.sources.memory import asked
+from features.stretches import LONGEST
 
 READ = ("accounts", "subscriptions", "usage", "feedback", "support", "touchpoints", "invoices")
 """Sources that features read."""

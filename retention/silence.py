@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from features.config import Settings
 from features.engine import Engine
-from features.scans import LONGEST
 from features.sources import Staged
+from features.stretches import LONGEST
 from retention.errors import RetentionError
 
 WHOLE_BOOK = ""

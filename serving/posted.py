@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from features import blocks, early
 from features.engine import Engine
-from features.scans import LONGEST
 from features.sources import Staged
 from features.sources.mapping import KNOWN_AT
+from features.stretches import LONGEST
 from serving.store import Store, own_rows, usage_events
 from serving.store.usage_events import CHUNK, NewEvent
 
