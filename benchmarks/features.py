@@ -10,7 +10,8 @@ Each contender reads the same Parquet files in a process of its own, in turn, se
 * whole: the whole catalogue, all sources.
 
 Time and CPU are of the features alone, from staged sources to the written table; `check` is the CPU time of what comes
-before, the contract's check of every row and the snapshots' accounts. Memory is of the whole process.
+before, the contract's check of every row and the snapshots' accounts. Memory is of the whole process, in which DuckDB
+holds at most `LIMIT` and spills beyond it.
 
     python -P benchmarks/features.py              # a table; --json for machines; --events, --accounts: other sizes
     python -P benchmarks/features.py --growth 100000 1000000 10000000     # how the whole catalogue grows with events
@@ -38,6 +39,7 @@ from benchmarks.tools.loops import SHARED, SNAPSHOTS, pandas, polars
 from benchmarks.tools.told import Column, Round, at_most, claim, show, table
 
 ACCOUNTS, EVENTS, ROUNDS = 50_000, 10_000_000, 5
+LIMIT = "600MB"
 PART = ("activity", "depth", "breadth", "recency", "rhythm", "history", "trend", "volume")
 """Signals of the usage part."""
 COLUMNS = {
@@ -66,7 +68,7 @@ def keepwell(folder: Path, keeps: Callable[[Any], bool]) -> dict[str, float]:
 
     rmtree(folder / "work", ignore_errors=True)  # what another found out about the files
     settings, worked = load(folder / "keepwell.toml"), process_time()
-    with open_engine(folder / "work", memory_limit="1GB") as engine:
+    with open_engine(folder / "work", memory_limit=LIMIT) as engine:
         staged = stage(settings.model_copy(update={"home": folder / "work"}), engine)
         words = discover(engine, staged, known_by=SNAPSHOTS[0], max_events=settings.features.max_events)
         catalogue = declare(staged, words)
