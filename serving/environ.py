@@ -20,8 +20,8 @@ LIMITS = {"KEEPWELL_REQUESTS_PER_SECOND": "per_second", "KEEPWELL_CONCURRENCY": 
 def limits_of(environ: Mapping[str, str]) -> "Limits":
     """The limits of one process, with those that the environment replaces.
 
-    Processes share them out, but for the bodies that arrive: these take little, and who sends many of them without
-    end has them in one process, say, where nobody else would be heard.
+    Processes share them out, but for the bodies that may arrive at a time: these take little, and a client whose bodies
+    never end may have all of them in one process, which would have no place left for others.
 
     Raises:
         ServingError: a value is no whole number above 0.
