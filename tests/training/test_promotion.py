@@ -102,10 +102,10 @@ def test_a_sharper_but_miscalibrated_model_is_kept(worse, reason):
 
 def test_two_equally_good_models_are_rarely_swapped():
     promoted = 0
-    for seed in range(100):
+    for seed in range(200):
         first, second, churned, account = book(seed, accounts=150, rows=2)
         promoted += gate(knows(first), knows(second), churned, account, seed=seed, draws=60).promote
-    assert promoted <= 5
+    assert promoted <= 10
 
 
 def test_without_a_champion_the_base_rate_has_to_be_beaten():
