@@ -52,10 +52,9 @@ class Catalogue:
         """Column names, in the order of the feature table."""
         return [feature.name for feature in self.features]
 
-    @property
-    def counts_visits(self) -> bool:
-        """Whether any feature is about visits."""
-        return any("usage.session_id" in feature.needs for feature in (*self.features, *self.steps))
+    def needs(self, column: str) -> bool:
+        """Whether any feature needs a mapped column, as "usage.session_id"."""
+        return any(column in feature.needs for feature in (*self.features, *self.steps))
 
     @property
     def components(self) -> list[str]:

@@ -1,9 +1,10 @@
 """What a feature is, and the few SQL aggregates that features are made of.
 
 A scan hands out one row per (account, snapshot, known raw row) with its `age` in days: 1 is the day before
-the snapshot, so a window of w days is `age <= w` and covers [snapshot - w days, snapshot). A feature is an
-aggregate over one scan, or (scan `derived`) arithmetic over other features. The text is plain SQL that
-DuckDB and Spark read alike: no FILTER, no window functions over events, divisions guarded by NULLIF.
+the snapshot, so a window of w days is `age <= w` and covers [snapshot - w days, snapshot); or, where rows are
+many, one row per (account, snapshot) that has windows already. A feature is an aggregate over one scan, arithmetic
+over such a row, or (scan `derived`) arithmetic over other features. The text is plain SQL that DuckDB and Spark read
+alike: no FILTER, no window functions over events, divisions guarded by NULLIF.
 """
 
 import re
@@ -87,13 +88,6 @@ def ratio(part: str, whole: str) -> str:
 def share(part: str, rest: str) -> str:
     """The bounded trend part / (part + rest): 0.5 when both are equal, null when both are zero."""
     return ratio(part, f"({part} + {rest})")
-
-
-def bits(*columns: str, where: str = "") -> str:
-    """Number of distinct days (or names) whose bits are set in any row that satisfies `where`."""
-    zero = "CAST(0 AS BIGINT)"
-    masked = [f"CASE WHEN {where} THEN {c} ELSE {zero} END" if where else c for c in columns]
-    return " + ".join(f"BIT_COUNT(BIT_OR({m}))" for m in masked)
 
 
 def text_literal(text: str) -> str:

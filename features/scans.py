@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from features import ranks
 from features.engine import Engine
-from features.stretches import DAYS, LONGEST, RECENT, Stretches
+from features.stretches import LONGEST, RECENT, Stretches
 
 
 @dataclass(frozen=True)
@@ -43,53 +43,54 @@ class How:
 KNOWN = "r.known_at <= c.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > c.snapshot_at)"
 
 
-def events(engine: Engine, how: How) -> str:
-    """Usage of the last 84 days: events, their amounts and weeks, with the bits of their days and kinds.
+WINDOWS = {"7": "age <= 7", "28": "age <= 28", "29_56": "age > 28 AND age <= 56", "84": "age <= 84"}
+"""Ages in days of the rows that a window holds."""
 
-    A row is about events of one week or less, or of whole weeks that every window holds or leaves out: `age` is that of
-    its newest event.
+
+def events(engine: Engine, how: How) -> str:
+    """Usage of the last 84 days: events and what they amount to in each window, with the bits of their days and kinds.
+
+    `weeks` adds up how many whole weeks ago each event was, `newest` and `oldest` are ages.
     """
-    if how.shares:
-        bits = ", ".join(
-            f"CASE WHEN days = {days} THEN day_bits ELSE 0 END AS day_bits_{i + 1}"
-            for i, days in enumerate(range(0, RECENT, DAYS))
-        )
-        return f"""
-            SELECT account_id, snapshot_at, age + days AS age, oldest + days AS oldest, {bits}, events,
-                   weeks + events * days // 7 AS weeks, quantity, value_cents, kind_bits
-            FROM ({_stretches(engine, how, "cells")})"""
+    if how.shares and how.stretches is not None:
+        return " UNION ALL ".join(how.stretches.events(day) for day in how.days)
+    amounts = {"events": "1", "quantity": "r.quantity", "value_cents": "r.value_cents"}
+    windows = ", ".join(
+        f"COALESCE(SUM(CASE WHEN {within} THEN {amount} ELSE 0 END), 0) AS {name}_{window}"
+        for name, amount in amounts.items()
+        for window, within in WINDOWS.items()
+    )
+    days = ", ".join(f"BIT_OR(c.day_bits_{i}) AS day_bits_{i}" for i in (1, 2, 3))
+    kinds = "COALESCE(k.kind_bits, CAST(0 AS BIGINT))"
     return f"""
-        SELECT r.account_id, c.snapshot_at, c.age, c.age AS oldest, c.day_bits_1, c.day_bits_2, c.day_bits_3,
-               1 AS events, c.week AS weeks, r.quantity, r.value_cents,
-               COALESCE(k.kind_bits, CAST(0 AS BIGINT)) AS kind_bits
+        SELECT r.account_id, c.snapshot_at, {windows}, MIN(c.age) AS newest, MAX(c.age) AS oldest, SUM(c.week) AS weeks,
+               {days}, BIT_OR(CASE WHEN c.age <= 28 THEN {kinds} ELSE CAST(0 AS BIGINT) END) AS kind_bits_28,
+               BIT_OR({kinds}) AS kind_bits_84
         FROM {_paired(engine, how, RECENT)} LEFT JOIN event_kinds k ON r.event = k.event
-        WHERE {_known(how, "usage")}"""
+        WHERE {_known(how, "usage")} GROUP BY r.account_id, c.snapshot_at"""
 
 
 def kinds(engine: Engine, how: How) -> str:
-    """Of each kind of event with features of its own how often in three windows, and the age of the newest.
-
-    A row is about an account, or about one kind of its events: the columns of the others are null then.
-    """
+    """Of each kind of event with features of its own how often in three windows, and the age of the newest."""
     if how.shares and how.stretches is not None:
         return " UNION ALL ".join(how.stretches.kinds(day) for day in how.days)
     columns = ", ".join(
-        f"CASE WHEN kind = {kind} THEN {name} END AS {name}_{kind}"
+        f"MAX(CASE WHEN kind = {kind} THEN {name} END) AS kind_{kind}_{name.removeprefix('events_')}"
         for kind in range(how.kinds)
-        for name in ("events_28", "before_28", "events_84", "newest")
+        for name in ("events_28", "events_29_56", "events_84", "newest")
     )
+    counts = ", ".join(f"COUNT(CASE WHEN {within} THEN 1 END) AS events_{window}" for window, within in WINDOWS.items())
     return f"""
         SELECT account_id, snapshot_at, {columns}
-        FROM (SELECT r.account_id, c.snapshot_at, k.kind, MIN(c.age) AS newest, COUNT(*) AS events_84,
-                     COUNT(CASE WHEN c.age <= 28 THEN 1 END) AS events_28,
-                     COUNT(CASE WHEN c.age > 28 AND c.age <= 56 THEN 1 END) AS before_28
+        FROM (SELECT r.account_id, c.snapshot_at, k.kind, MIN(c.age) AS newest, {counts}
               FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
               WHERE k.kind IS NOT NULL AND {_known(how, "usage")}
-              GROUP BY r.account_id, c.snapshot_at, k.kind)"""
+              GROUP BY r.account_id, c.snapshot_at, k.kind)
+        GROUP BY account_id, snapshot_at"""
 
 
 def year(engine: Engine, how: How) -> str:
-    """Usage of the last 52 weeks, added up: events, visits, their money, ages of the newest and oldest, bits of weeks.
+    """Usage of the last 52 weeks: events, visits, their money, ages of the newest and oldest event, bits of weeks.
 
     A visit is a session on a day: one that runs past midnight counts on both.
     """
@@ -231,6 +232,8 @@ def _known(how: How, source: str) -> str:
     return KNOWN if source in how.versioned else "TRUE"
 
 
+WIDE = frozenset({"events", "kinds", "year"})
+"""Scans that hand out one row a snapshot of an account, with columns that features are arithmetic over."""
 SCANS: dict[str, Callable[..., str]] = {
     scan.__name__: scan
     for scan in (events, kinds, year, users, visits, feedback, support, touchpoints, subscriptions, invoices, accounts)

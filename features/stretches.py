@@ -23,6 +23,8 @@ ENOUGH = 10
 """A year has so many stretches besides those of its last 84 days; its two ends together are as long as one."""
 LONGEST = 364
 """Days of usage that any feature looks back."""
+AMOUNTS = {"quantity": "usage.quantity", "value_cents": "usage.value"}
+"""What an event can amount to, and the mapped column that it takes."""
 
 
 class Stretches:
@@ -41,7 +43,8 @@ class Stretches:
         file: Callable[[datetime, datetime], Path] | None = None,
     ) -> None:
         self._engine, self._start, self._file = engine, start, file
-        self._kinds, self._has_sessions = len(catalogue.vocabulary.event_names), catalogue.counts_visits
+        self._kinds, self._has_sessions = len(catalogue.vocabulary.event_names), catalogue.needs("usage.session_id")
+        self._amounts = [column for column, need in AMOUNTS.items() if catalogue.needs(need)]
         self._together = Counter(self._place(day) for day in days)
         self._is_alone = len(days) == 1
         self._tables: dict[tuple[str, datetime], str] = {}
@@ -57,10 +60,9 @@ class Stretches:
                 self._engine.run(f"DROP TABLE {self._tables.pop((what, end))}")
 
     def recent(self, what: str, day: datetime) -> str:
-        """SQL of the `cells`, `kinds`, `people` or `visits` of a snapshot's last 84 days, see `_recent`.
+        """SQL of the `people` or `visits` of a snapshot's last 84 days, see `_recent`.
 
-        A row is about one stretch; ages and bits are counted back from the stretch's end, which is `days` before the
-        snapshot.
+        A row is about one stretch; ages are counted back from the stretch's end, which is `days` before the snapshot.
         """
         parts = [
             f"SELECT *, {days} AS days FROM {self._table(what, day - timedelta(days=days))}"
@@ -68,11 +70,29 @@ class Stretches:
         ]
         return " UNION ALL ".join(parts)
 
+    def events(self, day: datetime) -> str:
+        """SQL of the usage of each account's last 84 days, see `scans.events`."""
+        amounts = ("events", *self._amounts)
+        weeks = " + ".join(f"COALESCE(s{i}.weeks + {DAYS // 7 * i} * s{i}.events, 0)" for i in range(3))
+        columns = [
+            *(column for amount in amounts for column in _windows(amount)),
+            f"COALESCE({', '.join(f's{i}.newest + {DAYS * i}' for i in range(3))}) AS newest",
+            f"COALESCE({', '.join(f's{i}.oldest + {DAYS * i}' for i in (2, 1, 0))}) AS oldest",
+            f"{weeks} AS weeks",
+            *(f"COALESCE(s{i}.day_bits, 0) AS day_bits_{i + 1}" for i in range(3)),
+            "COALESCE(s0.kind_bits, 0) AS kind_bits_28",
+            f"{' | '.join(f'COALESCE(s{i}.kind_bits, 0)' for i in range(3))} AS kind_bits_84",
+        ]
+        return self._beside("cells", day, columns)
+
     def kinds(self, day: datetime) -> str:
         """SQL of how often each account had each kind of event in its last 84 days, see `scans.kinds`."""
-        tables = [self._table("kinds", day - timedelta(days=days)) for days in range(0, RECENT, DAYS)]
-        joins = [f"LEFT JOIN {table} k{i} ON k{i}.account_id = w.account_id" for i, table in enumerate(tables)]
-        columns = [column for kind in range(self._kinds) for column in _unpacked(kind, len(tables))]
+        return self._beside("kinds", day, [column for kind in range(self._kinds) for column in _unpacked(kind)])
+
+    def _beside(self, what: str, day: datetime, columns: Sequence[str]) -> str:
+        """SQL of a snapshot's accounts and of columns over their rows `s0`, `s1`, `s2` in its three last stretches."""
+        tables = [self._table(what, day - timedelta(days=days)) for days in range(0, RECENT, DAYS)]
+        joins = [f"LEFT JOIN {table} s{i} ON s{i}.account_id = w.account_id" for i, table in enumerate(tables)]
         return f"""SELECT w.account_id, w.snapshot_at, {", ".join(columns)} FROM wanted w {" ".join(joins)}
                    WHERE w.snapshot_at = {self._engine.moment(day)}"""
 
@@ -92,9 +112,10 @@ class Stretches:
             f"CASE WHEN (day_bits * days_on) & {127 << 7 * i} <> 0 THEN {1 << i} ELSE 0 END" for i in range(5)
         )
         return f"""
-            SELECT account_id, {self._engine.moment(day)} AS snapshot_at, events, visits, value_cents,
-                   newest + days AS newest, oldest + days AS oldest, ({weeks}) * weeks_on AS week_bits
-            FROM ({rows})"""
+            SELECT account_id, {self._engine.moment(day)} AS snapshot_at, SUM(events) AS events, SUM(visits) AS visits,
+                   SUM(value_cents) AS value_cents, MIN(newest + days) AS newest, MAX(oldest + days) AS oldest,
+                   BIT_OR(({weeks}) * weeks_on) AS week_bits
+            FROM ({rows}) GROUP BY account_id"""
 
     def _has_own_year(self, day: datetime) -> bool:
         """Whether its stretches are shared by so many that adding up a whole year more is less than all their ends."""
@@ -125,7 +146,7 @@ class Stretches:
         return self._tables[what, end]
 
     def _recent(self, what: str, end: datetime) -> str:
-        """What happened in a stretch: by kind of event, person or visit, or in its last week and before (`cells`)."""
+        """What happened in a stretch, by account (`cells`, `kinds`), person or visit."""
         rows = self._raw(end - timedelta(days=DAYS), end)
         match what:
             case "kinds":
@@ -133,74 +154,83 @@ class Stretches:
                     f"MAX(CASE WHEN kind = {kind} THEN packed END) AS kind_{kind}" for kind in range(self._kinds)
                 )
                 return f"""SELECT account_id, {packed}
-                           FROM (SELECT r.account_id, k.kind, COUNT(*) * 32 + 31 - MIN(a.age) AS packed
+                           FROM (SELECT r.account_id, k.kind, COUNT(*) * 32 + 31 - MIN(r.age) AS packed
                                  FROM {rows} JOIN event_kinds k ON r.event = k.event
                                  WHERE k.kind IS NOT NULL GROUP BY r.account_id, k.kind) GROUP BY account_id"""
             case "people":
-                return f"""SELECT r.account_id, r.user_id, MIN(a.age) AS age, COUNT(*) AS events
-                           FROM {rows} WHERE r.user_id IS NOT NULL GROUP BY r.account_id, r.user_id"""
+                return f"""SELECT account_id, user_id, MIN(age) AS age, COUNT(*) AS events
+                           FROM {rows} WHERE user_id IS NOT NULL GROUP BY account_id, user_id"""
             case "visits":
                 return _visits(rows)
-        last = _narrow(age="MIN(a.age)", oldest="MAX(a.age)", day_bits="BIT_OR(a.day_bits_1)")
-        return f"""SELECT r.account_id, {last}, COUNT(*) AS events, CAST(SUM(a.week) AS BIGINT) AS weeks,
-                          SUM(r.quantity) AS quantity, CAST(SUM(r.value_cents) AS BIGINT) AS value_cents,
+        amounts = [
+            f"SUM(r.{amount}) AS {amount}, SUM(CASE WHEN r.age <= 7 THEN r.{amount} END) AS {amount}_7"
+            for amount in self._amounts
+        ]
+        columns = [SEEN, "COUNT(*) AS events", "COUNT(CASE WHEN r.age <= 7 THEN 1 END) AS events_7", *amounts]
+        return f"""SELECT r.account_id, {", ".join(columns)}, CAST(SUM((r.age - 1) // 7) AS INTEGER) AS weeks,
                           BIT_OR(COALESCE(k.kind_bits, 0)) AS kind_bits
-                   FROM {rows} LEFT JOIN event_kinds k ON r.event = k.event GROUP BY r.account_id, a.age <= 7"""
+                   FROM {rows} LEFT JOIN event_kinds k ON r.event = k.event GROUP BY r.account_id"""
 
     def _added_up(self, begin: datetime, end: datetime) -> str:
         """Usage in [begin, end), at most 28 days, one row an account; ages and bits are counted back from the end."""
         rows, is_whole = self._raw(begin, end), end - begin == timedelta(days=DAYS)
-        last = _narrow(newest="MIN(a.age)", oldest="MAX(a.age)", day_bits="BIT_OR(a.day_bits_1)")
         nothing = "CAST(0 AS TINYINT) AS visits, CAST(NULL AS TINYINT) AS value_cents"
         if not self._has_sessions and is_whole and (cells := self._tables.get(("cells", end))):
-            return f"""
-                SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, {nothing},
-                       {_narrow(newest="MIN(age)", oldest="MAX(oldest)", day_bits="BIT_OR(day_bits)")}
-                FROM {cells} GROUP BY account_id"""
+            return f"SELECT account_id, events, {nothing}, newest, oldest, day_bits FROM {cells}"
         if not self._has_sessions:
-            return f"SELECT account_id, COUNT(*) AS events, {nothing}, {last} FROM {rows} GROUP BY account_id"
+            return f"SELECT r.account_id, COUNT(*) AS events, {nothing}, {SEEN} FROM {rows} GROUP BY r.account_id"
         visits = self._tables.get(("visits", end)) if is_whole else None
         return f"""
-            SELECT account_id, CAST(SUM(events) AS BIGINT) AS events, COUNT(CASE WHEN is_visit THEN 1 END) AS visits,
-                   CAST(SUM(CASE WHEN is_visit THEN value_cents END) AS BIGINT) AS value_cents, {last}
-            FROM {visits or f"({_visits(rows)})"} r JOIN ages a ON a.age = r.age GROUP BY account_id"""
+            SELECT r.account_id, CAST(SUM(r.events) AS BIGINT) AS events,
+                   COUNT(CASE WHEN r.is_visit THEN 1 END) AS visits,
+                   CAST(SUM(CASE WHEN r.is_visit THEN r.value_cents END) AS BIGINT) AS value_cents, {SEEN}
+            FROM {visits or f"({_visits(rows)})"} r GROUP BY r.account_id"""
 
     def _raw(self, begin: datetime, end: datetime) -> str:
-        """Usage rows `r` in [begin, end) beside their age `a`, counted back from the end."""
+        """Usage rows `r` in [begin, end) with their `age`, counted back from the end."""
         first, last = self._engine.moment(begin), self._engine.moment(end)
-        age = self._engine.days_between('r."at"', last)
-        return (
-            f"""(SELECT * FROM "usage" u WHERE u."at" >= {first} AND u."at" < {last}) r JOIN ages a ON a.age = {age}"""
-        )
+        age = self._engine.days_between('u."at"', last)
+        return f"""(SELECT *, CAST({age} AS INTEGER) AS age FROM "usage" u
+                    WHERE u."at" >= {first} AND u."at" < {last}) r"""
 
 
-def _narrow(*, day_bits: str, **ages: str) -> str:
-    """SQL of ages of at most 28 days and of so many bits, in types that hold no more: many stretches are in memory."""
-    columns = [f"CAST({sql} AS TINYINT) AS {name}" for name, sql in ages.items()]
-    return ", ".join([*columns, f"CAST({day_bits} AS INTEGER) AS day_bits"])
+SEEN = """CAST(MIN(r.age) AS TINYINT) AS newest, CAST(MAX(r.age) AS TINYINT) AS oldest,
+          BIT_OR(CAST(1 AS INTEGER) << (r.age - 1)) AS day_bits"""
+"""SQL of when something happened in a stretch, in types that hold no more than 28 days: many of them are in memory."""
 
 
-def _unpacked(kind: int, stretches: int) -> list[str]:
+def _windows(amount: str) -> list[str]:
+    """SQL of an amount in the four windows of `scans.WINDOWS`, from that of each stretch, newest stretch first."""
+    parts = [f"COALESCE(s{i}.{amount}, 0)" for i in range(3)]
+    return [
+        f"COALESCE(s0.{amount}_7, 0) AS {amount}_7",
+        f"{parts[0]} AS {amount}_28",
+        f"{parts[1]} AS {amount}_29_56",
+        f"{' + '.join(parts)} AS {amount}_84",
+    ]
+
+
+def _unpacked(kind: int) -> list[str]:
     """SQL of the columns about a kind of event, from how its events of each stretch are packed, newest stretch first.
 
     A number packs how many there are and 31 less the age of the newest: the latter in its last five bits.
     """
-    packed = [f"k{i}.kind_{kind}" for i in range(stretches)]
+    packed = [f"s{i}.kind_{kind}" for i in range(3)]
     events = [f"COALESCE({number} >> 5, 0)" for number in packed]
     newest = [f"{31 + DAYS * i} - ({number} & 31)" for i, number in enumerate(packed)]
     return [
-        f"{events[0]} AS events_28_{kind}",
-        f"{events[1]} AS before_28_{kind}",
-        f"{' + '.join(events)} AS events_84_{kind}",
-        f"COALESCE({', '.join(newest)}) AS newest_{kind}",
+        f"{events[0]} AS kind_{kind}_28",
+        f"{events[1]} AS kind_{kind}_29_56",
+        f"{' + '.join(events)} AS kind_{kind}_84",
+        f"COALESCE({', '.join(newest)}) AS kind_{kind}_newest",
     ]
 
 
 def _visits(rows: str) -> str:
     """SQL of the visits among raw rows, and a row a day for what belongs to none."""
-    return f"""SELECT r.account_id, r.session_id IS NOT NULL AS is_visit, a.age, COUNT(*) AS events,
+    return f"""SELECT r.account_id, r.session_id IS NOT NULL AS is_visit, r.age, COUNT(*) AS events,
                       CAST(SUM(r.value_cents) AS BIGINT) AS value_cents
-               FROM {rows} GROUP BY r.account_id, r.session_id, a.age"""
+               FROM {rows} GROUP BY r.account_id, r.session_id, r.age"""
 
 
 def _moved(days: int) -> str:

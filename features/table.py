@@ -13,7 +13,7 @@ from features.catalogue import KEYS, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
 from features.replacing import replacing
-from features.scans import SCANS, How
+from features.scans import SCANS, WIDE, How
 from features.sources import Staged
 from features.stretches import Stretches
 
@@ -124,13 +124,14 @@ def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str
     used = [scan for scan in SCANS if any(f.scan == scan for f in computed)]
     for scan in used:
         features = [f for f in computed if f.scan == scan]
-        engine.hold(f"scan_{scan}", _aggregate(features, SCANS[scan](engine, how)))
+        grouped = "" if scan in WIDE else "GROUP BY account_id, snapshot_at"
+        rows = SCANS[scan](engine, how)
+        engine.hold(f"scan_{scan}", f"SELECT account_id, snapshot_at, {_values(features)} FROM ({rows}) {grouped}")
     return _join(catalogue, used, group)
 
 
-def _aggregate(features: list[Feature], scan: str) -> str:
-    columns = ",\n".join(f'CAST({f.sql} AS DOUBLE) AS "{f.name}"' for f in features)
-    return f"SELECT account_id, snapshot_at,\n{columns}\nFROM ({scan})\nGROUP BY account_id, snapshot_at"
+def _values(features: list[Feature]) -> str:
+    return ",\n".join(f'CAST({f.sql} AS DOUBLE) AS "{f.name}"' for f in features)
 
 
 def _join(catalogue: Catalogue, scans: list[str], group: str) -> str:

@@ -2,13 +2,15 @@
 
 from functools import partial
 
-from features.declare import DERIVED, Direction, Feature, bits, count, ratio, recency, share, slug, total
+from features.declare import DERIVED, Direction, Feature, count, ratio, recency, share, slug, total
 
 COMPONENT = "usage"
 SAFER, RISKIER, UNKNOWN = Direction.SAFER, Direction.RISKIER, Direction.UNKNOWN
 WINDOWS = (7, 28, 84)
-ALL_DAYS = bits("day_bits_1", "day_bits_2", "day_bits_3")
-WEEKS = bits("week_bits")
+ALL_DAYS = " + ".join(f"BIT_COUNT(day_bits_{i})" for i in (1, 2, 3))
+LAST_7_DAYS = 127
+"""Bits of `day_bits_1`."""
+WEEKS = "BIT_COUNT(week_bits)"
 
 events = partial(Feature, component=COMPONENT, scan="events", needs=("usage.at",))
 year = partial(Feature, component=COMPONENT, scan="year", needs=("usage.at",))
@@ -25,8 +27,8 @@ derived_kinds = partial(derived, needs=("usage.event",))
 def steps() -> list[Feature]:
     """Numbers that other usage features are computed of, and that are not features themselves."""
     return [
-        year("_events_364d", "", "Usage events in the last 364 days", "events", "SUM(events)"),
-        year_visits("_visit_value_364d", "", "Money of all visits of the last 364 days", "cents", "SUM(value_cents)"),
+        year("_events_364d", "", "Usage events in the last 364 days", "events", "events"),
+        year_visits("_visit_value_364d", "", "Money of all visits of the last 364 days", "cents", "value_cents"),
     ]
 
 
@@ -48,10 +50,10 @@ def features(event_names: tuple[str, ...]) -> list[Feature]:
 # A feature is a row of a table: first what it says, then its unit and how it is computed.
 # fmt: off
 def _activity() -> list[Feature]:
-    days = {7: bits("day_bits_1", where="age <= 7"), 28: bits("day_bits_1"), 84: ALL_DAYS}
+    days = {7: f"BIT_COUNT(day_bits_1 & {LAST_7_DAYS})", 28: "BIT_COUNT(day_bits_1)", 84: ALL_DAYS}
     return [
         *(events(f"events_{w}d", "activity", f"Usage events in the last {w} days",
-                 "events", total("events", w), SAFER, w, empty=0) for w in WINDOWS),
+                 "events", f"events_{w}", SAFER, w, empty=0) for w in WINDOWS),
         *(events(f"active_days_{w}d", "activity", f"Days of use in the last {w} days",
                  "days", sql, SAFER, w, empty=0) for w, sql in days.items()),
         year("active_weeks_364d", "activity", "Weeks of use in the last 52 weeks",
@@ -64,7 +66,7 @@ def _activity() -> list[Feature]:
 def _breadth() -> list[Feature]:
     return [
         breadth(f"event_kinds_{w}d", "breadth", f"Different kinds of event used in the last {w} days",
-              "kinds", bits("kind_bits", where=f"age <= {w}"), SAFER, w, empty=0)
+              "kinds", f"BIT_COUNT(kind_bits_{w})", SAFER, w, empty=0)
         for w in (28, 84)
     ]
 
@@ -73,13 +75,13 @@ def _rhythm() -> list[Feature]:
     """How often the account comes, by its own standard: the same silence means more in a daily user."""
     return [
         year("days_since_last_use", "recency", "Days since the last use",
-             "days", "MIN(newest)", RISKIER, 364),
+             "days", "newest", RISKIER, 364),
         events("days_between_uses_84d", "rhythm", "Usual days between two days of use, over the last 84 days",
-               "days", ratio("(MAX(oldest) - MIN(age))", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
+               "days", ratio("(oldest - newest)", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
         year("weeks_between_uses_364d", "rhythm", "Usual weeks between two weeks of use, over the last 52 weeks",
-             "weeks", ratio(f"({_week('MAX(oldest)')} - {_week('MIN(newest)')})", f"({WEEKS} - 1)"), UNKNOWN, 364),
+             "weeks", ratio(f"({_week('oldest')} - {_week('newest')})", f"({WEEKS} - 1)"), UNKNOWN, 364),
         year("usage_history_days", "history", "Days since the first use within the last 52 weeks",
-             "days", "MAX(oldest)", UNKNOWN, 364),
+             "days", "oldest", UNKNOWN, 364),
         derived("recency_against_rhythm", "recency", "Days since the last use, in multiples of the usual gap",
                 "times", ratio("days_since_last_use", "days_between_uses_84d"), RISKIER, 84),
     ]
@@ -88,9 +90,9 @@ def _rhythm() -> list[Feature]:
 def _trends() -> list[Feature]:
     return [
         events("usage_trend_28d", "trend", "Share of the last 56 days' events in the newer 28 (half is steady)",
-               "share", share(total("events", 28), total("events", 56, 28)), SAFER, 56),
+               "share", share("events_28", "events_29_56"), SAFER, 56),
         events("usage_trend_7d", "trend", "Share of the last 28 days' events in the newest 7 (a quarter is steady)",
-               "share", ratio(total("events", 7), total("events", 28)), SAFER, 28),
+               "share", ratio("events_7", "events_28"), SAFER, 28),
         events("usage_slope_84d", "trend", "Weekly change of events over 12 weeks, as a share of their mean",
                "share", _weekly_slope(), SAFER, 84),
         derived("usage_against_baseline_28d", "trend", "Events of the last 28 days against the own 52-week average",
@@ -104,8 +106,7 @@ def _weekly_slope() -> str:
     With x = 0 (oldest) .. 11: slope = (12 sum(xy) - 66 sum(y)) / 1716 (closed form), mean = sum(y) / 12. Weeks are
     counted back, w = 11 - x, so that 12 sum(xy) = 132 sum(y) - 12 sum(wy).
     """
-    weeks, y = total("weeks", 84), total("events", 84)
-    return ratio(f"(66 * {y} - 12 * {weeks})", f"(143 * {y})")
+    return ratio("(66 * events_84 - 12 * weeks)", "(143 * events_84)")
 
 
 def _week(age: str) -> str:
@@ -116,9 +117,9 @@ def _amounts(column: str, signal: str, unit: str, *, scale: int) -> list[Feature
     amount = partial(events, needs=(f"usage.{column.removesuffix('_cents')}",))
     return [
         *(amount(f"{signal}_{w}d", signal, f"Total {signal} in the last {w} days",
-                 unit, ratio(total(column, w), str(scale)), SAFER, w, empty=0) for w in WINDOWS),
+                 unit, ratio(f"{column}_{w}", str(scale)), SAFER, w, empty=0) for w in WINDOWS),
         amount(f"{signal}_trend_28d", signal, f"Share of the last 56 days' {signal} in the newer 28 (half is steady)",
-               "share", share(total(column, 28), total(column, 56, 28)), SAFER, 56),
+               "share", share(f"{column}_28", f"{column}_29_56"), SAFER, 56),
     ]
 
 
@@ -142,7 +143,7 @@ def _visits() -> list[Feature]:
         *(visits(f"visits_{w}d", "activity", f"Visits in the last {w} days",
                  "visits", count(w), SAFER, w, empty=0) for w in WINDOWS),
         year_visits("visits_364d", "activity", "Visits in the last 364 days",
-                    "visits", "SUM(visits)", SAFER, 364, empty=0),
+                    "visits", "visits", SAFER, 364, empty=0),
         visits("visits_trend_28d", "trend", "Share of the last 56 days' visits in the newer 28 (half is steady)",
                "share", share(count(28), count(56, 28)), SAFER, 56),
         visits("lines_per_visit_84d", "depth", "Lines of a visit, on average over the last 84 days",
@@ -163,9 +164,7 @@ def _families(event_names: tuple[str, ...]) -> list[Feature]:
 def _family(event: str, word: str, kind: int) -> list[Feature]:
     """The word comes last in each name, so that no event's name can make one feature's name another's."""
     about, beside = (partial(of, signal=f"event: {event}") for of in (kinds, derived_kinds))
-    last_28, last_84, before_28 = (  # one row tells of a kind: MAX finds it sooner than SUM
-        f"COALESCE(MAX({n}_{kind}), 0)" for n in ("events_28", "events_84", "before_28")
-    )
+    last_28, last_84, before_28 = (f"COALESCE(kind_{kind}_{window}, 0)" for window in ("28", "84", "29_56"))
     return [
         about(f"event_28d_{word}", definition=f"'{event}' in the last 28 days",
               unit="events", sql=last_28, days=28, empty=0),
@@ -178,5 +177,5 @@ def _family(event: str, word: str, kind: int) -> list[Feature]:
         about(f"event_trend_28d_{word}", definition=f"Share of the last 56 days' '{event}' in the newer 28",
               unit="share", sql=share(last_28, before_28), days=56),
         about(f"event_days_since_{word}", definition=f"Days since the last '{event}' within 84 days",
-              unit="days", sql=f"MIN(newest_{kind})", days=84),
+              unit="days", sql=f"kind_{kind}_newest", days=84),
     ]
