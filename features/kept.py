@@ -118,7 +118,8 @@ def _stretches(
     """Usage added up by stretches, kept by what they were added up from; where those lie that are there already."""
     if "usage" not in staged.sources or staged.versioned("usage"):
         return None
-    folder = folder / hashlib.sha256(repr((catalogue.needs("usage.session_id"), *_code())).encode()).hexdigest()[:8]
+    holds = [catalogue.needs(column) for column in ("usage.session_id", "usage.value")]
+    folder = folder / hashlib.sha256(repr((holds, *_code())).encode()).hexdigest()[:8]
     there = sorted(folder.glob("*/*.parquet"))
     start = datetime.fromisoformat(there[0].parent.name) if there else days[0]
 

@@ -161,7 +161,7 @@ class Stretches:
                 return f"""SELECT account_id, user_id, MIN(age) AS age, COUNT(*) AS events
                            FROM {rows} WHERE user_id IS NOT NULL GROUP BY account_id, user_id"""
             case "visits":
-                return _visits(rows)
+                return self._visits(rows)
         amounts = [
             f"SUM(r.{amount}) AS {amount}, SUM(CASE WHEN r.age <= 7 THEN r.{amount} END) AS {amount}_7"
             for amount in self._amounts
@@ -184,7 +184,14 @@ class Stretches:
             SELECT r.account_id, CAST(SUM(r.events) AS BIGINT) AS events,
                    COUNT(CASE WHEN r.is_visit THEN 1 END) AS visits,
                    CAST(SUM(CASE WHEN r.is_visit THEN r.value_cents END) AS BIGINT) AS value_cents, {SEEN}
-            FROM {visits or f"({_visits(rows)})"} r GROUP BY r.account_id"""
+            FROM {visits or f"({self._visits(rows)})"} r GROUP BY r.account_id"""
+
+    def _visits(self, rows: str) -> str:
+        """SQL of the visits among raw rows, and a row a day for what belongs to none."""
+        money = "SUM(r.value_cents)" if "value_cents" in self._amounts else "NULL"
+        return f"""SELECT r.account_id, r.session_id IS NOT NULL AS is_visit, r.age, COUNT(*) AS events,
+                          CAST({money} AS BIGINT) AS value_cents
+                   FROM {rows} GROUP BY r.account_id, r.session_id, r.age"""
 
     def _raw(self, begin: datetime, end: datetime) -> str:
         """Usage rows `r` in [begin, end) with their `age`, counted back from the end."""
@@ -224,13 +231,6 @@ def _unpacked(kind: int) -> list[str]:
         f"{' + '.join(events)} AS kind_{kind}_84",
         f"COALESCE({', '.join(newest)}) AS kind_{kind}_newest",
     ]
-
-
-def _visits(rows: str) -> str:
-    """SQL of the visits among raw rows, and a row a day for what belongs to none."""
-    return f"""SELECT r.account_id, r.session_id IS NOT NULL AS is_visit, r.age, COUNT(*) AS events,
-                      CAST(SUM(r.value_cents) AS BIGINT) AS value_cents
-               FROM {rows} GROUP BY r.account_id, r.session_id, r.age"""
 
 
 def _moved(days: int) -> str:
