@@ -1,0 +1,22 @@
+"""The scans: SQL that pairs every snapshot with the raw rows that were known at it. The only place with a clock.
+
+A row belongs to a snapshot at t iff it happened before (at < t), had reached us (known_at <= t), and was not
+yet replaced by a newer version of itself (superseded_at > t or none). Events, which are many, are added up in
+stretches that snapshots share (`features.stretches`), or meet a small calendar of (snapshot, day) on their day; the
+other sources, which are few, meet the snapshots of their account.
+"""
+
+from collections.abc import Callable
+
+from features.scans.few import accounts, feedback, invoices, subscriptions, support, touchpoints
+from features.scans.how import How
+from features.scans.usage import events, kinds, users, visits, year
+
+__all__ = ["SCANS", "WIDE", "How"]
+
+WIDE = frozenset({"events", "kinds", "year"})
+"""Scans that hand out one row a snapshot of an account, with columns that features are arithmetic over."""
+SCANS: dict[str, Callable[..., str]] = {
+    scan.__name__: scan
+    for scan in (events, kinds, year, users, visits, feedback, support, touchpoints, subscriptions, invoices, accounts)
+}

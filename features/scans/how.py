@@ -1,0 +1,36 @@
+"""What is to know of the snapshots that are computed together, and when a row was known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from features.stretches import Stretches
+
+
+@dataclass(frozen=True)
+class How:
+    """The snapshots that are computed together, and what is to know of the sources.
+
+    `days` are their dates in order. `per_account` tells that the calendar is keyed by account and day, else by day
+    alone. `versioned` names the sources whose rows tell when they became known. `kinds` is the number of kinds of event
+    with features of their own; `spends` tells that usage has money. `stretches` are those of the usage, None where
+    usage has versions or nobody shares them. `ranked` names the sources whose rows are ranked for all snapshots (see
+    `features.ranks`).
+    """
+
+    versioned: frozenset[str]
+    days: tuple[datetime, ...] = ()
+    per_account: bool = False
+    kinds: int = 0
+    spends: bool = False
+    stretches: Stretches | None = None
+    ranked: frozenset[str] = frozenset()
+
+    @property
+    def shares(self) -> bool:
+        """Whether the last 84 days of all these snapshots are made of stretches."""
+        return self.stretches is not None and all(self.stretches.are_shared(day) for day in self.days)
+
+
+KNOWN = "r.known_at <= c.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > c.snapshot_at)"
+
+"""Condition that a row `r` with versions was known at the snapshot of `c`."""
