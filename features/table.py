@@ -13,7 +13,7 @@ from features.catalogue import KEYS, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
 from features.replacing import replacing
-from features.scans import SCANS, WIDE, How
+from features.scans import READ_ONCE, SCANS, WIDE, How
 from features.sources import Staged
 from features.stretches import Stretches
 
@@ -126,7 +126,8 @@ def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str
         features = [f for f in computed if f.scan == scan]
         grouped = "" if scan in WIDE else "GROUP BY account_id, snapshot_at"
         rows = SCANS[scan](engine, how)
-        engine.hold(f"scan_{scan}", f"SELECT account_id, snapshot_at, {_values(features)} FROM ({rows}) {grouped}")
+        keep = engine.view if scan in READ_ONCE else engine.hold
+        keep(f"scan_{scan}", f"SELECT account_id, snapshot_at, {_values(features)} FROM ({rows}) {grouped}")
     return _join(catalogue, used, group)
 
 

@@ -12,10 +12,12 @@ from features.scans.few import accounts, feedback, invoices, subscriptions, supp
 from features.scans.how import How
 from features.scans.usage import events, kinds, users, visits, year
 
-__all__ = ["SCANS", "WIDE", "How"]
+__all__ = ["READ_ONCE", "SCANS", "WIDE", "How"]
 
 WIDE = frozenset({"events", "kinds", "year"})
 """Scans that hand out one row a snapshot of an account, with columns that features are arithmetic over."""
+READ_ONCE = WIDE - {"year"}
+"""Those whose features no other scan reads: they need no table of their own."""
 SCANS: dict[str, Callable[..., str]] = {
     scan.__name__: scan
     for scan in (events, kinds, year, users, visits, feedback, support, touchpoints, subscriptions, invoices, accounts)
