@@ -8,6 +8,8 @@ SPARK := $(VENV)/.spark
 RESOLVE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
   --python-version 3.11
 export OMP_NUM_THREADS ?= 1
+# Containers often set it; each of the many processes would then compile again whatever it imports, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check browser screenshots notebooks evidence slow faults bench systems lock clean
