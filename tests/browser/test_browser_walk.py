@@ -171,6 +171,7 @@ def test_the_main_path_by_keyboard_alone(chromium, address, tokens):
     account = f"A{next(subjects):04d}"
     with opened(chromium, address, SIZES["desk"]) as page:
         page.goto(f"{address}/?q={account}")
+        page.locator("#key:focus").wait_for()
         page.keyboard.type(tokens["decide"])
         page.keyboard.press("Enter")
         page.wait_for_url(f"{address}/?q={account}")
