@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from features.contracts import SOURCES
 from features.engine import Engine
-from features.sources import Staged, StagedSource
-from features.sources.sift import QUARANTINE
+from features.sources import QUARANTINE, Staged, StagedSource
 
 FRESH_WITHIN = timedelta(days=28)
 """A source of events that ends earlier than this before the newest one is called late."""

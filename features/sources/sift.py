@@ -1,58 +1,15 @@
 """One source's rows sifted: good ones become its staged table or view, broken ones go to the quarantine."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from features.contracts import Source
 from features.engine import Engine
-from features.errors import SourceError
-from features.sources.judging import Judging
-from features.sources.mapping import KNOWN_AT, Resolved
-from features.sources.memory import asked, forget
-from features.sources.raw import Raw
-from features.sources.staged import Broken, StagedSource
+from features.sources.counting import summary
+from features.sources.mapping import KNOWN_AT
+from features.sources.memory import forget
+from features.sources.staged import StagedSource
+from features.sources.work import QUARANTINE, Work
 
-QUARANTINE = "_quarantine"
 NEWEST = "CAST(NULL AS TIMESTAMP) AS superseded_at"
-COPIES_UP_TO = 1_000_000
-"""Exact copies of unkeyed rows are counted in sources of up to this many rows; in larger ones a sample of them is."""
-SAMPLE = 64
-"""Copies have one hash, so one hash in so many tells about their number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A source on its way: its contract, raw rows, mapping, SQL, and what tells one row from another."""
-
-    source: Source
-    raw: Raw
-    resolved: Resolved
-    how: Judging
-    key: tuple[str, ...]
-    repeats: bool = False
-    """Whether any key comes more than once; only then are rows others' versions."""
-    doubles: bool = False
-    """Whether any key comes more than once as known at one moment; only then must rows be compared with each other."""
-
-    @property
-    def name(self) -> str:
-        """The source's name."""
-        return self.source.name
-
-    @property
-    def versioned(self) -> bool:
-        """Whether the company says when rows became known."""
-        return KNOWN_AT in self.resolved.expressions
-
-    @property
-    def same(self) -> tuple[str, ...]:
-        """What no two rows may have in common."""
-        return (*self.key, KNOWN_AT) if self.versioned else self.key
-
-    @property
-    def in_place(self) -> bool:
-        """Whether rows stay in their files: where none is compared with another, nor given a start later."""
-        return self.raw.in_place and not self.repeats and self.name != "accounts"
 
 
 def sift(work: Work, engine: Engine) -> StagedSource:
@@ -69,7 +26,7 @@ def sift(work: Work, engine: Engine) -> StagedSource:
     scanned = work.raw.in_place and not doubles
     keep = engine.view if scanned else engine.create
     keep(f"_judged_{name}", _judged(work, engine))
-    told = _summary(work, engine)
+    told = summary(work, engine)
     if told.rows_quarantined:
         broken = f'SELECT _reason, _row FROM "_judged_{name}" WHERE _reason IS NOT NULL'
         engine.append(QUARANTINE, f"SELECT '{name}' AS source, _reason AS reason, _row AS row FROM ({broken})")
@@ -147,88 +104,3 @@ def _versions(work: Work, engine: Engine, columns: str, rows: str) -> str:
 
 def _quoted(columns: tuple[str, ...]) -> list[str]:
     return [f'"{column}"' for column in columns]
-
-
-def _summary(work: Work, engine: Engine) -> StagedSource:
-    """Count the rows in one pass: the good ones with their span, the broken ones by reason."""
-    at = f'"{work.source.at}"'
-    by_reason = f"""SELECT SPLIT_PART(_reason, ': ', 1) AS reason, COUNT(*) AS n, MIN(_reason) AS example,
-                           MIN({at}) AS first, MAX({at}) AS last FROM "_judged_{work.name}" GROUP BY 1"""
-    counts = _asked(work, engine, by_reason, "reason IS NOT NULL")
-    counted: list[Any] = engine.rows(
-        f"SELECT reason, CAST(SUM(n) AS BIGINT) AS rows, MIN(example), MIN(first), MAX(last) "
-        f"FROM ({counts}) GROUP BY reason ORDER BY rows DESC, reason"
-    )
-    broken = [Broken(reason=row[0], count=row[1], example=row[2]) for row in counted if row[0] is not None]
-    broken += _unreadable(work, engine)
-    good, first, last = next(((r[1], r[3], r[4]) for r in counted if r[0] is None), (0, None, None))
-    told = StagedSource(
-        name=work.name,
-        place=work.raw.place,
-        columns={c: _plain(sql) for c, sql in (work.resolved.expressions | work.resolved.attributes).items()},
-        versioned=work.versioned,
-        in_place=work.in_place,
-        rows_read=good + sum(b.count for b in broken),
-        rows_good=good,
-        quarantined=tuple(broken),
-        first_at=first,
-        last_at=last,
-        copies=_copies(work, engine, good),
-    )
-    _refuse_without_clock(work, told)
-    return told
-
-
-def _plain(sql: str) -> str:
-    """The value as the user wrote it."""
-    if sql.startswith('"'):
-        return sql[1:-1].replace('""', '"')
-    return sql.removeprefix("(").removesuffix("\n)")
-
-
-def _refuse_without_clock(work: Work, told: StagedSource) -> None:
-    """A source none of whose rows has an account or a clock is a wrong mapping, not broken rows."""
-    at = work.source.at
-    hopeless = {"account_id is missing", f"{at} is missing", f"{at} is not a time"}
-    if told.rows_good or not {broken.reason for broken in told.quarantined} <= hopeless:
-        return
-    worst = told.quarantined[0]
-    column = worst.reason.split(" ")[0]
-    hint = "map another column"
-    if worst.reason.endswith("a time"):
-        hint = "write an expression: try_strptime(x, '%d/%m/%Y'), or to_timestamp(x) for seconds since 1970"
-    raise SourceError(
-        f"[sources.{told.name}] {column} = {told.columns.get(column)!r}: "
-        f"in all {told.rows_read:,} rows of {told.place} {worst.example}; {hint}"
-    )
-
-
-def _unreadable(work: Work, engine: Engine) -> list[Broken]:
-    """Lines of a CSV that do not have its header's columns, kept in the quarantine as text."""
-    if work.raw.rejected is None:
-        return []
-    lines = f'"{work.raw.rejected}"'
-    engine.append(QUARANTINE, f"SELECT '{work.name}' AS source, reason, row FROM {lines}")
-    [(count, example)] = engine.rows(f"SELECT COUNT(*), MIN(reason) FROM {lines}")
-    return [Broken(reason="unreadable line", count=int(str(count)), example=str(example))] if count else []
-
-
-def _copies(work: Work, engine: Engine, good: int) -> int | None:
-    if work.key:
-        return 0
-    hashes = f'SELECT _hash, COUNT(*) AS n FROM "_judged_{work.name}" WHERE _reason IS NULL'
-    share = 1 if good <= COPIES_UP_TO else SAMPLE
-    of_share = _asked(work, engine, f"{hashes} AND _hash % {share} = 0 GROUP BY _hash")
-    sql = f"SELECT CAST(SUM(n) AS BIGINT) - COUNT(DISTINCT _hash) FROM ({of_share})"
-    return share * int(str(engine.rows(sql)[0][0] or 0))
-
-
-def _asked(work: Work, engine: Engine, question: str, unless: str = "FALSE") -> str:
-    """What is remembered of the source's files, where its rows stay there and its accounts are all still known."""
-    if not work.in_place or work.name not in engine.remembered:
-        return question
-    if work.how.checks_accounts:
-        ids = asked(engine, work.name, f'SELECT DISTINCT account_id FROM "_typed_{work.name}"')
-        if engine.rows(f"SELECT 1 FROM ({ids}) WHERE account_id NOT IN (SELECT account_id FROM accounts) LIMIT 1"):
-            return question
-    return asked(engine, work.name, question, unless)

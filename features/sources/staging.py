@@ -12,12 +12,14 @@ from features.contracts import SOURCES, TEXT, TIME, Source
 from features.engine import Engine
 from features.errors import SourceError
 from features.sources.accounts import derive_accounts, fill_started_at
+from features.sources.counting import COPIES_UP_TO
 from features.sources.judging import judging
 from features.sources.mapping import KNOWN_AT, Resolved, canonical_columns, named_text, resolve
 from features.sources.memory import asked
 from features.sources.raw import Raw, open_raw
-from features.sources.sift import COPIES_UP_TO, QUARANTINE, Work, sift
+from features.sources.sift import sift
 from features.sources.staged import Staged, StagedSource
+from features.sources.work import QUARANTINE, Work
 
 
 def stage(settings: Settings, engine: Engine, *, now: datetime | None = None) -> Staged:

@@ -71,7 +71,11 @@ def test_what_is_kept_is_what_is_built(company: Any, random_rows: Any, versions:
         pytest.param(10, 10, id="10 days apart"),
     ],
 )
-@pytest.mark.parametrize("left_out", [{"known_at"}, {"known_at", "session_id"}], ids=["visits", "no visits"])
+@pytest.mark.parametrize(
+    "left_out",
+    [{"known_at"}, {"known_at", "session_id"}, {"known_at", "value"}, {"known_at", "quantity", "session_id"}],
+    ids=["visits", "no visits", "visits without money", "neither visits nor quantities"],
+)
 def test_shared_stretches_hold_what_the_rows_do(
     company: Any, random_rows: Any, monkeypatch: pytest.MonkeyPatch, apart: int, enough: int, left_out: set[str]
 ) -> None:

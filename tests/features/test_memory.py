@@ -174,7 +174,7 @@ def test_many_batches_become_one(months: Folder, monkeypatch: pytest.MonkeyPatch
 def test_copies_are_estimated_from_a_sample_where_rows_are_many(
     months: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.sources.sift.COPIES_UP_TO", 100)
+    monkeypatch.setattr("features.sources.counting.COPIES_UP_TO", 100)
     monkeypatch.setattr("features.sources.staging.COPIES_UP_TO", 100)
     rows: list[tuple[Any, datetime]] = [
         (f"a{i % 50}", datetime(2024, 1, 1) + i * timedelta(minutes=1)) for i in range(20_000)

@@ -15,7 +15,7 @@ from features.config import load
 from features.contracts import SOURCES
 from features.engine import Engine, open_engine
 from features.sources import Staged, StagedSource, stage
-from features.sources.sift import COPIES_UP_TO
+from features.sources.counting import COPIES_UP_TO
 from features.spark.engine import SparkEngine
 
 NOW = datetime(2026, 1, 1)
