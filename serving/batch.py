@@ -1,5 +1,6 @@
 """What the command line does with one day's book: from a configuration to scores, a kept run, or a policy's preview."""
 
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,20 +153,33 @@ def _keep(
     is_shadow: bool = False,
     scope: Scope = "book",
 ) -> Kept:
-    return score_and_keep(
-        now.settings,
-        now.engine,
-        now.staged,
-        now.bundle,
-        day,
-        version=now.version,
-        policy=now.policy,
-        store=store,
-        targets=targets,
-        is_shadow=is_shadow,
-        scope=scope,
-        tell=tell,
-    )
+    with _without_search_for_cycles():
+        return score_and_keep(
+            now.settings,
+            now.engine,
+            now.staged,
+            now.bundle,
+            day,
+            version=now.version,
+            policy=now.policy,
+            store=store,
+            targets=targets,
+            is_shadow=is_shadow,
+            scope=scope,
+            tell=tell,
+        )
+
+
+@contextmanager
+def _without_search_for_cycles() -> Iterator[None]:
+    """A book is many small objects that come and go, none in a cycle; to look for cycles is a quarter of the work."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _rival(now: Ready) -> Ready:
