@@ -26,11 +26,12 @@ class How:
     ranked: frozenset[str] = frozenset()
 
     @property
-    def shares(self) -> bool:
-        """Whether the last 84 days of all these snapshots are made of stretches."""
-        return self.stretches is not None and all(self.stretches.are_shared(day) for day in self.days)
+    def shared(self) -> Stretches | None:
+        """The stretches, where the last 84 days of all these snapshots are made of them."""
+        if self.stretches is None or not all(self.stretches.are_shared(day) for day in self.days):
+            return None
+        return self.stretches
 
 
 KNOWN = "r.known_at <= c.snapshot_at AND (r.superseded_at IS NULL OR r.superseded_at > c.snapshot_at)"
-
 """Condition that a row `r` with versions was known at the snapshot of `c`."""

@@ -1,10 +1,11 @@
 """Usage rows, which are many: the scans of events, visits and people."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from features.engine import Engine
 from features.scans.how import KNOWN, How
-from features.stretches import LONGEST, RECENT
+from features.stretches import LONGEST, RECENT, Stretches
 
 WINDOWS = {"7": "age <= 7", "28": "age <= 28", "29_56": "age > 28 AND age <= 56", "84": "age <= 84"}
 """Ages in days of the rows that a window holds."""
@@ -15,8 +16,8 @@ def events(engine: Engine, how: How) -> str:
 
     `weeks` adds up how many whole weeks ago each event was, `newest` and `oldest` are ages.
     """
-    if how.shares and how.stretches is not None:
-        return " UNION ALL ".join(how.stretches.events(day) for day in how.days)
+    if shared := how.shared:
+        return " UNION ALL ".join(shared.events(day) for day in how.days)
     amounts = {"events": "1", "quantity": "r.quantity", "value_cents": "r.value_cents"}
     windows = ", ".join(
         f"COALESCE(SUM(CASE WHEN {within} THEN {amount} ELSE 0 END), 0) AS {name}_{window}"
@@ -30,24 +31,26 @@ def events(engine: Engine, how: How) -> str:
                {days}, BIT_OR(CASE WHEN c.age <= 28 THEN {kinds} ELSE CAST(0 AS BIGINT) END) AS kind_bits_28,
                BIT_OR({kinds}) AS kind_bits_84
         FROM {_paired(engine, how, RECENT)} LEFT JOIN event_kinds k ON r.event = k.event
-        WHERE {_known(how, "usage")} GROUP BY r.account_id, c.snapshot_at"""
+        WHERE {_known(how)} GROUP BY r.account_id, c.snapshot_at"""
 
 
 def kinds(engine: Engine, how: How) -> str:
     """Of each kind of event with features of its own how often in three windows, and the age of the newest."""
-    if how.shares and how.stretches is not None:
-        return " UNION ALL ".join(how.stretches.kinds(day) for day in how.days)
+    if shared := how.shared:
+        return " UNION ALL ".join(shared.kinds(day) for day in how.days)
+    told = {window: f"COUNT(CASE WHEN {WINDOWS[window]} THEN 1 END)" for window in ("28", "29_56", "84")}
+    told["newest"] = "MIN(c.age)"
+    by_kind = ", ".join(f"{number} AS of_{name}" for name, number in told.items())
     columns = ", ".join(
-        f"MAX(CASE WHEN kind = {kind} THEN {name} END) AS kind_{kind}_{name.removeprefix('events_')}"
+        f"MAX(CASE WHEN kind = {kind} THEN of_{name} END) AS kind_{kind}_{name}"
         for kind in range(how.kinds)
-        for name in ("events_28", "events_29_56", "events_84", "newest")
+        for name in told
     )
-    counts = ", ".join(f"COUNT(CASE WHEN {within} THEN 1 END) AS events_{window}" for window, within in WINDOWS.items())
     return f"""
         SELECT account_id, snapshot_at, {columns}
-        FROM (SELECT r.account_id, c.snapshot_at, k.kind, MIN(c.age) AS newest, {counts}
+        FROM (SELECT r.account_id, c.snapshot_at, k.kind, {by_kind}
               FROM {_paired(engine, how, RECENT)} JOIN event_kinds k ON r.event = k.event
-              WHERE k.kind IS NOT NULL AND {_known(how, "usage")}
+              WHERE k.kind IS NOT NULL AND {_known(how)}
               GROUP BY r.account_id, c.snapshot_at, k.kind)
         GROUP BY account_id, snapshot_at"""
 
@@ -60,7 +63,7 @@ def year(engine: Engine, how: How) -> str:
     if how.stretches is not None:
         return " UNION ALL ".join(how.stretches.year(day) for day in how.days)
     rows = f"""SELECT r.account_id, c.snapshot_at, c.age, c.week_bits, r.session_id, r.value_cents
-               FROM {_paired(engine, how, LONGEST)} WHERE {_known(how, "usage")}"""
+               FROM {_paired(engine, how, LONGEST)} WHERE {_known(how)}"""
     return f"""
         SELECT account_id, snapshot_at, SUM(events) AS events, COUNT(session_id) AS visits,
                SUM(CASE WHEN session_id IS NOT NULL THEN value_cents END) AS value_cents,
@@ -74,9 +77,9 @@ def year(engine: Engine, how: How) -> str:
 def users(engine: Engine, how: How) -> str:
     """One row per person active in the last 84 days: age of their newest event, events, rank by events."""
     rows = f"""SELECT r.account_id, c.snapshot_at, r.user_id, c.age, 1 AS events
-               FROM {_paired(engine, how, RECENT)} WHERE r.user_id IS NOT NULL AND {_known(how, "usage")}"""
-    if how.shares:
-        rows = f"SELECT * REPLACE (age + days AS age) FROM ({_stretches(engine, how, 'people')})"
+               FROM {_paired(engine, how, RECENT)} WHERE r.user_id IS NOT NULL AND {_known(how)}"""
+    if shared := how.shared:
+        rows = f"SELECT * REPLACE (age + days AS age) FROM ({_stretches(engine, how.days, shared, 'people')})"
     return f"""
         SELECT account_id, snapshot_at, age, events,
                ROW_NUMBER() OVER (PARTITION BY account_id, snapshot_at ORDER BY events DESC, user_id) AS busiest
@@ -91,11 +94,11 @@ def visits(engine: Engine, how: How) -> str:
     """
     rows = f"""SELECT r.account_id, c.snapshot_at, r.session_id, c.age, COUNT(*) AS lines,
                       SUM(r.value_cents) AS value_cents
-               FROM {_paired(engine, how, RECENT)} WHERE r.session_id IS NOT NULL AND {_known(how, "usage")}
+               FROM {_paired(engine, how, RECENT)} WHERE r.session_id IS NOT NULL AND {_known(how)}
                GROUP BY r.account_id, c.snapshot_at, r.session_id, c.age"""
-    if how.shares:
+    if shared := how.shared:
         rows = f"""SELECT account_id, snapshot_at, age + days AS age, events AS lines, value_cents
-                   FROM ({_stretches(engine, how, "visits")}) WHERE is_visit"""
+                   FROM ({_stretches(engine, how.days, shared, "visits")}) WHERE is_visit"""
     if not how.spends:
         return rows
     return f"""
@@ -112,15 +115,12 @@ def _paired(engine: Engine, how: How, days: int) -> str:
     return f'{rows} JOIN calendar c ON CAST(r."at" AS DATE) = c.day AND c.age <= {days}{keyed}'
 
 
-def _stretches(engine: Engine, how: How, what: str) -> str:
+def _stretches(engine: Engine, days: Iterable[datetime], shared: Stretches, what: str) -> str:
     """What the snapshots' stretches hold of their last 84 days, see `Stretches.recent`."""
-    assert how.stretches is not None
-    parts = [
-        f"SELECT *, {engine.moment(day)} AS snapshot_at FROM ({how.stretches.recent(what, day)})" for day in how.days
-    ]
+    parts = (f"SELECT *, {engine.moment(day)} AS snapshot_at FROM ({shared.recent(what, day)})" for day in days)
     return " UNION ALL ".join(parts)
 
 
-def _known(how: How, source: str) -> str:
-    """Condition that a row was known; one whose source has no second clock was known when it happened."""
-    return KNOWN if source in how.versioned else "TRUE"
+def _known(how: How) -> str:
+    """Condition that a row was known; without a second clock it was known when it happened."""
+    return KNOWN if "usage" in how.versioned else "TRUE"
