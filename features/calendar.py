@@ -1,6 +1,6 @@
 """The small tables that events meet: the days that each snapshot looks back on, and the kinds of event."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 
@@ -10,20 +10,17 @@ from features.scans import How
 from features.stretches import LONGEST
 
 
-def register(engine: Engine, catalogue: Catalogue, how: How) -> None:
-    """Make the tables `ages`, `calendar` and `event_kinds` for a group of snapshots."""
-    _register_calendar(engine, how)
-    _register_kinds(engine, catalogue)
-
-
-def is_sparse(engine: Engine, days: list[datetime]) -> bool:
+def is_sparse(engine: Engine, wanted: int, days: int) -> bool:
     """Whether few of all (account, date) pairs are wanted, as with one snapshot before each renewal."""
-    wanted, everyone = engine.rows("SELECT (SELECT COUNT(*) FROM wanted), (SELECT COUNT(*) FROM accounts)")[0]
-    return 4 * int(str(wanted)) < int(str(everyone)) * len(days)
+    [(everyone,)] = engine.rows("SELECT COUNT(*) FROM accounts")
+    return 4 * wanted < int(str(everyone)) * days
 
 
-def _register_calendar(engine: Engine, how: How) -> None:
-    """One row per (snapshot, day before it): age 1 is the day before; bits number days and weeks."""
+def register(engine: Engine, how: How) -> None:
+    """Make the table `calendar`: a row per (snapshot, day before it), and account if so wanted.
+
+    Age 1 is the day before; bits number days and weeks.
+    """
     ages = list(range(1, LONGEST + 1))
     calendar = pa.table(
         {
@@ -56,7 +53,8 @@ def _register_calendar(engine: Engine, how: How) -> None:
     engine.hold("calendar", query)
 
 
-def _register_kinds(engine: Engine, catalogue: Catalogue) -> None:
+def register_kinds(engine: Engine, catalogue: Catalogue) -> None:
+    """Make the table `event_kinds`: the number of each kind of event with features, and a bit for each that counts."""
     names, families = catalogue.vocabulary.all_events, catalogue.vocabulary.event_names
     engine.register(
         "event_kinds",

@@ -48,6 +48,10 @@ class Engine(Dialect):
         self.db.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM _incoming')
         self.db.unregister("_incoming")
 
+    def lend(self, name: str, table: pa.Table) -> None:
+        """As `register`, but the table is read where it lies."""
+        self.db.register(name, table)
+
     def stream(self, name: str, batches: pa.RecordBatchReader) -> None:
         """Make a stream of Arrow batches a table of the engine, a batch at a time."""
         self.db.register("_incoming", batches)

@@ -16,6 +16,7 @@ from shutil import rmtree
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.catalogue import Catalogue, Vocabulary
@@ -24,7 +25,7 @@ from features.errors import SourceError
 from features.replacing import drop_others, replacing
 from features.sources import Staged
 from features.stretches import Stretches
-from features.table import ROWS_AT_ONCE, build_parts, compute, schema
+from features.table import ROWS_AT_ONCE, accounts_of, build_parts, compute, schema, write
 from features.tallies import Tally, fingerprint, fingerprints, tallies
 
 ABOUT = "about.json"
@@ -73,12 +74,9 @@ def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell:
         usage, there = tallied.get("usage", []), home / "features" / "stretches"
         stretches = _stretches(engine, staged, catalogue, there, usage, missing)
         for part in compute(engine, staged, catalogue, "missing_spine", stretches=stretches):
-            rows_of = part.sql
-            if len(part.days) > 1:
-                engine.create("kept_part", part.sql)
-                rows_of = 'SELECT * FROM "kept_part"'
+            table = part.fetch(engine).cast(schema(catalogue))
             for day in part.days:
-                engine.save(f"SELECT * FROM ({rows_of}) WHERE snapshot_at = {engine.moment(day)}", files[day])
+                write([table.filter(pc.field("snapshot_at") == day)], table.schema, files[day])
                 drop_others(files[day])
             tell(part.done, sum(rows[day] for day in missing))
     return Kept(folder, files, tuple(missing), schema(catalogue))
@@ -126,7 +124,7 @@ def _stretches(
     def file(begin: datetime, end: datetime) -> Path:
         return folder / f"{begin:%Y-%m-%d}" / f"{fingerprint(usage, begin, end)}.parquet"
 
-    return Stretches(engine, days, start, catalogue, file)
+    return Stretches(engine, days, accounts_of(engine, "missing_spine"), start, catalogue, file)
 
 
 def _digest(catalogue: Catalogue) -> str:

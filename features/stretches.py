@@ -11,11 +11,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
+from features import bits
 from features.catalogue import Catalogue
 from features.dialect import quoted
 from features.engine import Engine
+from features.laid import Order
 from features.replacing import drop_others
 from features.sums import DAYS, NEAR, Sums
+from features.years import YEAR, Share, added_up
 
 RECENT = 84
 """Days that features of single events, people and visits look back."""
@@ -28,14 +34,16 @@ LONGEST = 364
 class Stretches:
     """The stretches of one engine's usage rows, made as they are asked for.
 
-    `start` is where the stretches end of a year that has none of its own. `file` names the Parquet file that keeps the
-    year's part of the stretch [begin, end) from one run to the next, where any does.
+    `days` are the snapshots and `accounts` all of theirs. `start` is where the stretches end of a year that has none of
+    its own. `file` names the Parquet file that keeps the year's part of the stretch [begin, end) from one run to the
+    next, where any does.
     """
 
     def __init__(
         self,
         engine: Engine,
         days: Sequence[datetime],
+        accounts: pa.Array,
         start: datetime,
         catalogue: Catalogue,
         file: Callable[[datetime, datetime], Path] | None = None,
@@ -43,8 +51,10 @@ class Stretches:
         self._engine, self._start, self._file = engine, start, file
         self._sums = Sums.of(catalogue)
         self._together = Counter(self._place(day) for day in days)
-        self._is_alone = len(days) == 1
+        self._order = Order(accounts)
         self._tables: dict[tuple[str, datetime], str] = {}
+        self._laid: dict[tuple[str, datetime], pa.Table] = {}
+        self._years: dict[datetime, Share] = {}
 
     def are_shared(self, day: datetime) -> bool:
         """Whether another snapshot sees stretches of this one's."""
@@ -52,9 +62,11 @@ class Stretches:
 
     def forget(self, day: datetime) -> None:
         """Drop what no snapshot from this one on sees."""
-        for what, end in list(self._tables):
-            if end <= day - timedelta(days=LONGEST if what == "year" else RECENT):
-                self._engine.run(f"DROP TABLE {self._tables.pop((what, end))}")
+        near, year = day - timedelta(days=RECENT), day - timedelta(days=LONGEST)
+        self._laid = {key: laid for key, laid in self._laid.items() if key[1] > near}
+        self._years = {end: share for end, share in self._years.items() if end > year}
+        for key in [key for key in self._tables if key[1] <= near]:
+            self._engine.run(f"DROP TABLE {self._tables.pop(key)}")
 
     def recent(self, what: str, day: datetime) -> str:
         """SQL of the `people` or `visits` of a snapshot's last 84 days.
@@ -67,23 +79,26 @@ class Stretches:
         ]
         return " UNION ALL ".join(parts)
 
-    def events(self, day: datetime) -> str:
-        """SQL of the usage of each account's last 84 days, see `scans.events`."""
-        return self._near("accounts", day, self._sums.near_events())
+    def lay(self, scans: Sequence[str], day: datetime, wanted: pa.Array, first: int) -> pa.Table:
+        """What some wide scans are made of (`made_of`) of each account; those wanted numbered, see `Order.numbered`."""
+        columns: dict[str, pa.Array] = {}
+        for scan in scans:
+            columns |= added_up(self._shares(day)) if scan == "year" else self._near(scan, day)
+        return self._order.numbered(wanted, day, first, columns)
 
-    def kinds(self, day: datetime) -> str:
-        """SQL of how often each account had each kind of event in its last 84 days, see `scans.kinds`."""
-        return self._near("kinds", day, self._sums.near_kinds())
+    def made_of(self, scan: str) -> list[str]:
+        """SQL of the columns of a wide scan, over what `lay` has laid."""
+        if scan == "year":
+            return list(YEAR)
+        return self._sums.near_events() if scan == "events" else self._sums.near_kinds()
 
-    def _near(self, what: str, day: datetime, columns: Sequence[str]) -> str:
-        """SQL of a snapshot's accounts and of columns over their rows in its three last stretches."""
-        tables = {s: self._table(what, day - timedelta(days=DAYS * i)) for i, s in enumerate(NEAR)}
-        joins = [f"LEFT JOIN {table} {s} ON {s}.account_id = w.account_id" for s, table in tables.items()]
-        return f"""SELECT w.account_id, w.snapshot_at, {", ".join(columns)} FROM wanted w {" ".join(joins)}
-                   WHERE w.snapshot_at = {self._engine.moment(day)}"""
+    def _near(self, scan: str, day: datetime) -> dict[str, pa.Array]:
+        """What the last three stretches hold of each account."""
+        near = {s: self._in_order(scan, day - timedelta(days=DAYS * i)) for i, s in enumerate(NEAR)}
+        return {f"{s}_{name}": part[name] for s, part in near.items() for name in part.column_names}
 
-    def year(self, day: datetime) -> str:
-        """SQL of the usage in [day - 364 days, day): rows of each account to be added up, see `scans.year`."""
+    def _shares(self, day: datetime) -> list[tuple[Share, int]]:
+        """The parts of [day - 364 days, day): whole stretches, and raw rows at both ends of a year that has none."""
         first, end = day - timedelta(days=LONGEST), day
         if not self._has_own_year(day):
             end -= timedelta(days=(day - self._start).days % DAYS)
@@ -91,17 +106,27 @@ class Stretches:
         ends = [begin + timedelta(days=n) for n in range(DAYS, (end - begin).days + 1, DAYS)]
         if self._sums.has_visits and end == day and self.are_shared(day):
             self.recent("visits", day)  # the year is added up from what the last 84 days need anyway
-        parts = [(e, f"({self._kept(e)})" if self._is_alone else self._table("year", e)) for e in ends]
-        parts += [(e, f"({self._added_up(b, e)})") for b, e in ((first, begin), (end, day)) if b < e]
-        rows = " UNION ALL ".join(f"SELECT *, {_moved((day - e).days)} FROM {part}" for e, part in parts)
-        weeks = " + ".join(
-            f"CASE WHEN (day_bits * days_on) & {127 << 7 * i} <> 0 THEN {1 << i} ELSE 0 END" for i in range(5)
-        )
-        return f"""
-            SELECT account_id, {self._engine.moment(day)} AS snapshot_at, SUM(events) AS events, SUM(visits) AS visits,
-                   SUM(value_cents) AS value_cents, MIN(newest + days) AS newest, MAX(oldest + days) AS oldest,
-                   BIT_OR(({weeks}) * weeks_on) AS week_bits
-            FROM ({rows}) GROUP BY account_id"""
+        parts = [(self._year(e), e) for e in ends]
+        parts += [(Share(self._lay(self._added_up(b, e))), e) for b, e in ((first, begin), (end, day)) if b < e]
+        return [(share, (day - e).days) for share, e in sorted(parts, key=lambda part: part[1])]
+
+    def _year(self, end: datetime) -> Share:
+        """The year's part of a stretch; where nothing keeps it, of what the last 84 days need anyway."""
+        if end not in self._years:
+            near = None if self._sums.has_visits or self._file else self._laid.get(("events", end))
+            self._years[end] = Share(self._lay(self._kept(end)) if near is None else near)
+        return self._years[end]
+
+    def _in_order(self, scan: str, end: datetime) -> pa.Table:
+        """What a stretch holds for a scan, of each account; with ages where there are bits of days."""
+        if (scan, end) not in self._laid:
+            rows = self._raw(end - timedelta(days=DAYS), end)
+            laid = self._lay(self._sums.by_account(rows) if scan == "events" else self._sums.by_kind(rows))
+            self._laid[scan, end] = _with_ages(laid) if scan == "events" else laid
+        return self._laid[scan, end]
+
+    def _lay(self, rows: str) -> pa.Table:
+        return self._order.lay(self._engine.query(rows))
 
     def _has_own_year(self, day: datetime) -> bool:
         """Whether its stretches are shared by so many that adding up a whole year more is less than all their ends."""
@@ -126,29 +151,15 @@ class Stretches:
     def _table(self, what: str, end: datetime) -> str:
         """The table of a stretch, made when it is first asked for."""
         if (what, end) not in self._tables:
-            name = f"{what}_{end:%Y%m%d}"
-            self._engine.hold(name, self._rows(what, end))
+            name, rows = f"{what}_{end:%Y%m%d}", self._raw(end - timedelta(days=DAYS), end)
+            self._engine.hold(name, self._sums.by_person(rows) if what == "people" else self._sums.by_visit(rows))
             self._tables[what, end] = name
         return self._tables[what, end]
 
-    def _rows(self, what: str, end: datetime) -> str:
-        """SQL of what a table of a stretch holds."""
-        if what == "year":
-            return self._kept(end)
-        sums = self._sums
-        added_up = {
-            "accounts": sums.by_account,
-            "kinds": sums.by_kind,
-            "people": sums.by_person,
-            "visits": sums.by_visit,
-        }
-        return added_up[what](self._raw(end - timedelta(days=DAYS), end))
-
     def _added_up(self, begin: datetime, end: datetime) -> str:
-        """SQL of usage in [begin, end), at most 28 days, for the year; from other tables of the stretch if any."""
-        there = self._tables if end - begin == timedelta(days=DAYS) else {}
-        accounts, visits = there.get(("accounts", end)), there.get(("visits", end))
-        return self._sums.for_year(self._raw(begin, end), accounts=accounts, visits=visits)
+        """SQL of usage in [begin, end), at most 28 days, for the year; from the stretch's visits if they are there."""
+        visits = self._tables.get(("visits", end)) if end - begin == timedelta(days=DAYS) else None
+        return self._sums.for_year(self._raw(begin, end), visits)
 
     def _raw(self, begin: datetime, end: datetime) -> str:
         """Usage rows `r` in [begin, end) with their `age`, counted back from the end."""
@@ -158,12 +169,9 @@ class Stretches:
                     WHERE u."at" >= {first} AND u."at" < {last}) r"""
 
 
-def _moved(days: int) -> str:
-    """SQL of the days from a stretch's end to the snapshot, and of the factors that move its bits on by them.
-
-    One moves them by the days within a week, the other the bits of weeks by whole weeks.
-    """
-    return ", ".join(
-        f"CAST({value} AS BIGINT) AS {name}"
-        for name, value in (("days", days), ("days_on", 1 << days % 7), ("weeks_on", 1 << days // 7))
-    )
+def _with_ages(laid: pa.Table) -> pa.Table:
+    """With the ages of the newest and the oldest day of each account."""
+    days = laid["day_bits"].combine_chunks().fill_null(0).to_numpy().astype(np.int64)
+    for name, age in (("newest", bits.newest(days)), ("oldest", bits.oldest(days))):
+        laid = laid.append_column(name, pa.array(age, mask=days == 0))
+    return laid

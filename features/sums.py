@@ -14,9 +14,8 @@ NEAR = ("s0", "s1", "s2")
 """A snapshot's three last stretches, the newest first."""
 AMOUNTS = {"quantity": "usage.quantity", "value_cents": "usage.value"}
 """What an event can amount to, and the mapped column that it takes."""
-SEEN = """CAST(MIN(r.age) AS TINYINT) AS newest, CAST(MAX(r.age) AS TINYINT) AS oldest,
-          BIT_OR(CAST(1 AS INTEGER) << (r.age - 1)) AS day_bits"""
-"""SQL of when something happened."""
+DAY_BITS = "BIT_OR(CAST(1 AS INTEGER) << (r.age - 1)) AS day_bits"
+"""SQL of when something happened, see `features.bits`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Sums:
 
     def by_account(self, rows: str) -> str:
         """SQL of a row an account: how much, on which days, of which kinds."""
-        columns = [SEEN, "COUNT(*) AS events", "COUNT(CASE WHEN r.age <= 7 THEN 1 END) AS events_7"]
+        columns = [DAY_BITS, "COUNT(*) AS events", "COUNT(CASE WHEN r.age <= 7 THEN 1 END) AS events_7"]
         for amount in self.amounts:
             last_7 = f"SUM(CASE WHEN r.age <= 7 THEN r.{amount} END)"
             columns += [f"SUM(r.{amount}) AS {amount}", f"{last_7} AS {amount}_7"]
@@ -69,31 +68,28 @@ class Sums:
                           CAST({money} AS BIGINT) AS value_cents
                    FROM {rows} GROUP BY r.account_id, r.session_id, r.age"""
 
-    def for_year(self, rows: str, *, visits: str | None = None, accounts: str | None = None) -> str:
-        """SQL of a row an account with what the year needs, from tables `by_visit` or `by_account` if there are any."""
-        nothing = "CAST(0 AS TINYINT) AS visits, CAST(NULL AS TINYINT) AS value_cents"
-        if self.has_visits:
-            return f"""
-                SELECT r.account_id, CAST(SUM(r.events) AS BIGINT) AS events,
-                       COUNT(CASE WHEN r.is_visit THEN 1 END) AS visits,
-                       CAST(SUM(CASE WHEN r.is_visit THEN r.value_cents END) AS BIGINT) AS value_cents, {SEEN}
-                FROM {visits or f"({self.by_visit(rows)})"} r GROUP BY r.account_id"""
-        if accounts:
-            return f"SELECT account_id, events, {nothing}, newest, oldest, day_bits FROM {accounts}"
-        return f"SELECT r.account_id, COUNT(*) AS events, {nothing}, {SEEN} FROM {rows} GROUP BY r.account_id"
+    def for_year(self, rows: str, visits: str | None = None) -> str:
+        """SQL of a row an account with what the year needs, from a table `by_visit` if there is any."""
+        if not self.has_visits:
+            return f"SELECT r.account_id, COUNT(*) AS events, {DAY_BITS} FROM {rows} GROUP BY r.account_id"
+        return f"""
+            SELECT r.account_id, CAST(SUM(r.events) AS BIGINT) AS events,
+                   COUNT(CASE WHEN r.is_visit THEN 1 END) AS visits,
+                   CAST(SUM(CASE WHEN r.is_visit THEN r.value_cents END) AS BIGINT) AS value_cents, {DAY_BITS}
+            FROM {visits or f"({self.by_visit(rows)})"} r GROUP BY r.account_id"""
 
     def near_events(self) -> list[str]:
         """SQL of the columns of `scans.events`, from what `by_account` gave for the three last stretches."""
-        weeks = (f"COALESCE({s}.weeks + {DAYS // 7 * i} * {s}.events, 0)" for i, s in enumerate(NEAR))
-        newest = [f"{s}.newest + {DAYS * i}" for i, s in enumerate(NEAR)]
-        oldest = [f"{s}.oldest + {DAYS * i}" for i, s in enumerate(NEAR)]
-        kinds = [f"COALESCE({s}.kind_bits, 0)" for s in NEAR]
+        weeks = (f"COALESCE({s}_weeks + {DAYS // 7 * i} * {s}_events, 0)" for i, s in enumerate(NEAR))
+        newest = [f"{s}_newest + {DAYS * i}" for i, s in enumerate(NEAR)]
+        oldest = [f"{s}_oldest + {DAYS * i}" for i, s in enumerate(NEAR)]
+        kinds = [f"COALESCE({s}_kind_bits, 0)" for s in NEAR]
         return [
             *(column for amount in ("events", *self.amounts) for column in _windows(amount)),
             f"COALESCE({', '.join(newest)}) AS newest",
             f"COALESCE({', '.join(reversed(oldest))}) AS oldest",
             f"{' + '.join(weeks)} AS weeks",
-            *(f"COALESCE({s}.day_bits, 0) AS day_bits_{i + 1}" for i, s in enumerate(NEAR)),
+            *(f"COALESCE({s}_day_bits, 0) AS day_bits_{i + 1}" for i, s in enumerate(NEAR)),
             f"{kinds[0]} AS kind_bits_28",
             f"{' | '.join(kinds)} AS kind_bits_84",
         ]
@@ -105,9 +101,9 @@ class Sums:
 
 def _windows(amount: str) -> list[str]:
     """SQL of an amount in each of `scans.usage.WINDOWS`."""
-    parts = [f"COALESCE({s}.{amount}, 0)" for s in NEAR]
+    parts = [f"COALESCE({s}_{amount}, 0)" for s in NEAR]
     return [
-        f"COALESCE({NEAR[0]}.{amount}_7, 0) AS {amount}_7",
+        f"COALESCE({NEAR[0]}_{amount}_7, 0) AS {amount}_7",
         f"{parts[0]} AS {amount}_28",
         f"{parts[1]} AS {amount}_29_56",
         f"{' + '.join(parts)} AS {amount}_84",
@@ -116,7 +112,7 @@ def _windows(amount: str) -> list[str]:
 
 def _unpacked(kind: int) -> list[str]:
     """SQL of the columns about a kind of event, see `Sums.by_kind`."""
-    packed = [f"{s}.kind_{kind}" for s in NEAR]
+    packed = [f"{s}_kind_{kind}" for s in NEAR]
     events = [f"COALESCE({number} >> 5, 0)" for number in packed]
     newest = [f"{31 + DAYS * i} - ({number} & 31)" for i, number in enumerate(packed)]
     return [

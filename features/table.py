@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features import calendar, ranks
-from features.catalogue import KEYS, Catalogue
-from features.declare import DERIVED, Feature
+from features.catalogue import Catalogue
 from features.engine import Engine
+from features.joined import computed
 from features.replacing import replacing
-from features.scans import READ_ONCE, SCANS, WIDE, How
+from features.scans import How
 from features.sources import Staged
 from features.stretches import Stretches
 
@@ -38,7 +39,7 @@ def build_parts(
 ) -> Iterator[tuple[int, pa.Table]]:
     """As `build`, one group of snapshots at a time: (rows done so far, table of the group)."""
     for part in compute(engine, staged, catalogue, spine):
-        yield part.done, engine.query(part.sql).cast(schema(catalogue))
+        yield part.done, part.fetch(engine).cast(schema(catalogue))
 
 
 def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
@@ -50,11 +51,24 @@ def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """A group of snapshots that is computed: `sql` gives its rows as `build` does; `done` rows are computed so far."""
+    """A group of snapshots that is computed: `sql` gives its rows as `build` does; `done` rows are computed so far.
+
+    Where a `row` comes with them it is their number, in whose order `fetch` has them.
+    """
 
     days: tuple[datetime, ...]
     sql: str
     done: int
+
+    def fetch(self, engine: Engine) -> pa.Table:
+        """The rows, in order."""
+        table = engine.query(self.sql)
+        if "row" not in table.column_names:
+            return table
+        numbers = table["row"].to_numpy()
+        if (np.diff(numbers) < 0).any():  # to sort all columns in the engine would take longer
+            table = table.take(np.argsort(numbers))
+        return table.drop_columns("row")
 
 
 def compute(
@@ -73,18 +87,24 @@ def compute(
     rows = {day: int(str(n)) for day, n in counted if isinstance(day, datetime)}
     usual = ROWS_AT_ONCE if engine.name == "duckdb" else ROWS_AT_ONCE_ON_SPARK
     groups, done = list(_groups(rows, usual)), 0
-    stretches = stretches or _stretches(engine, staged, catalogue, groups)
+    stretches = stretches or _stretches(engine, staged, catalogue, spine, groups)
     about = _about(engine, staged, catalogue, groups)
+    calendar.register_kinds(engine, catalogue)
     for days in groups:
         done += sum(rows[day] for day in days)
         within = f"snapshot_at BETWEEN {engine.moment(days[0])} AND {engine.moment(days[-1])}"
         group = f"(SELECT account_id, snapshot_at FROM {spine} WHERE {within})"
-        engine.hold("wanted", f"SELECT DISTINCT account_id, snapshot_at FROM {group}")
-        how = replace(about, days=tuple(days), per_account=calendar.is_sparse(engine, days))
-        if stretches and not how.per_account:
+        is_sparse = calendar.is_sparse(engine, sum(rows[day] for day in days), len(days))
+        how = replace(about, days=tuple(days), per_account=is_sparse)
+        if stretches and not is_sparse:
             stretches.forget(days[0])
             how = replace(how, stretches=stretches)
-        yield Part(how.days, _computed(engine, catalogue, how, group), done)
+        yield Part(how.days, computed(engine, catalogue, how, group), done)
+
+
+def accounts_of(engine: Engine, spine: str) -> pa.Array:
+    """The accounts of a spine, each once."""
+    return engine.query(f"SELECT DISTINCT account_id FROM {spine}")["account_id"].combine_chunks()
 
 
 def _groups(rows: dict[datetime, int], most: int) -> Iterator[list[datetime]]:
@@ -109,51 +129,14 @@ def _about(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[li
     return How(versioned, kinds=kinds, spends=spends, ranked=ranked)
 
 
-def _stretches(engine: Engine, staged: Staged, catalogue: Catalogue, groups: list[list[datetime]]) -> Stretches | None:
+def _stretches(
+    engine: Engine, staged: Staged, catalogue: Catalogue, spine: str, groups: list[list[datetime]]
+) -> Stretches | None:
     """Where several groups look at the same usage, it is added up from shared stretches."""
     if len(groups) < 2 or engine.name != "duckdb" or "usage" not in staged.sources or staged.versioned("usage"):
         return None
     days = [day for group in groups for day in group]
-    return Stretches(engine, days, days[0], catalogue)
-
-
-def _computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str:
-    """SQL of a group's rows, over tables that are made now."""
-    calendar.register(engine, catalogue, how)
-    computed = (*catalogue.steps, *catalogue.features)
-    used = [scan for scan in SCANS if any(f.scan == scan for f in computed)]
-    for scan in used:
-        features = [f for f in computed if f.scan == scan]
-        grouped = "" if scan in WIDE else "GROUP BY account_id, snapshot_at"
-        rows = SCANS[scan](engine, how)
-        keep = engine.view if scan in READ_ONCE else engine.hold
-        keep(f"scan_{scan}", f"SELECT account_id, snapshot_at, {_values(features)} FROM ({rows}) {grouped}")
-    return _join(catalogue, used, group)
-
-
-def _values(features: list[Feature]) -> str:
-    return ",\n".join(f'CAST({f.sql} AS DOUBLE) AS "{f.name}"' for f in features)
-
-
-def _join(catalogue: Catalogue, scans: list[str], group: str) -> str:
-    """All scans beside a group of spine rows, then the derived features over them; declared order, keys first."""
-    plain = [f for f in (*catalogue.steps, *catalogue.features) if f.scan != DERIVED]
-    columns = ", ".join(f'{_filled(f)} AS "{f.name}"' for f in plain)
-    joins = " ".join(
-        f"LEFT JOIN scan_{scan} ON scan_{scan}.account_id = s.account_id AND scan_{scan}.snapshot_at = s.snapshot_at"
-        for scan in scans
-    )
-    derived = [f'CAST({f.sql} AS DOUBLE) AS "{f.name}"' for f in catalogue.features if f.scan == DERIVED]
-    table = f"SELECT s.account_id, s.snapshot_at, {columns} FROM {group} s {joins}"
-    if derived:
-        table = f"SELECT *, {', '.join(derived)} FROM ({table})"
-    order = ", ".join(f'"{name}"' for name in (*KEYS, *catalogue.names))
-    return f"SELECT {order} FROM ({table}) ORDER BY snapshot_at, account_id"
-
-
-def _filled(feature: Feature) -> str:
-    column = f'scan_{feature.scan}."{feature.name}"'
-    return column if feature.empty is None else f"COALESCE({column}, CAST({feature.empty} AS DOUBLE))"
+    return Stretches(engine, days, accounts_of(engine, spine), days[0], catalogue)
 
 
 def schema(catalogue: Catalogue) -> pa.Schema:

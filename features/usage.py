@@ -27,8 +27,8 @@ derived_kinds = partial(derived, needs=("usage.event",))
 def steps() -> list[Feature]:
     """Numbers that other usage features are computed of, and that are not features themselves."""
     return [
-        year("_events_364d", "", "Usage events in the last 364 days", "events", "events"),
-        year_visits("_visit_value_364d", "", "Money of all visits of the last 364 days", "cents", "value_cents"),
+        year("_events_364d", "", "Usage events in the last 364 days", "events", "year_events"),
+        year_visits("_visit_value_364d", "", "Money of all visits of the last 364 days", "cents", "year_value_cents"),
     ]
 
 
@@ -75,13 +75,13 @@ def _rhythm() -> list[Feature]:
     """How often the account comes, by its own standard: the same silence means more in a daily user."""
     return [
         year("days_since_last_use", "recency", "Days since the last use",
-             "days", "newest", RISKIER, 364),
+             "days", "year_newest", RISKIER, 364),
         events("days_between_uses_84d", "rhythm", "Usual days between two days of use, over the last 84 days",
                "days", ratio("(oldest - newest)", f"({ALL_DAYS} - 1)"), UNKNOWN, 84),
         year("weeks_between_uses_364d", "rhythm", "Usual weeks between two weeks of use, over the last 52 weeks",
-             "weeks", ratio(f"({_week('oldest')} - {_week('newest')})", f"({WEEKS} - 1)"), UNKNOWN, 364),
+             "weeks", ratio(f"({_week('year_oldest')} - {_week('year_newest')})", f"({WEEKS} - 1)"), UNKNOWN, 364),
         year("usage_history_days", "history", "Days since the first use within the last 52 weeks",
-             "days", "oldest", UNKNOWN, 364),
+             "days", "year_oldest", UNKNOWN, 364),
         derived("recency_against_rhythm", "recency", "Days since the last use, in multiples of the usual gap",
                 "times", ratio("days_since_last_use", "days_between_uses_84d"), RISKIER, 84),
     ]
@@ -143,7 +143,7 @@ def _visits() -> list[Feature]:
         *(visits(f"visits_{w}d", "activity", f"Visits in the last {w} days",
                  "visits", count(w), SAFER, w, empty=0) for w in WINDOWS),
         year_visits("visits_364d", "activity", "Visits in the last 364 days",
-                    "visits", "visits", SAFER, 364, empty=0),
+                    "visits", "year_visits", SAFER, 364, empty=0),
         visits("visits_trend_28d", "trend", "Share of the last 56 days' visits in the newer 28 (half is steady)",
                "share", share(count(28), count(56, 28)), SAFER, 56),
         visits("lines_per_visit_84d", "depth", "Lines of a visit, on average over the last 84 days",

@@ -9,13 +9,11 @@ other sources, which are few, meet the snapshots of their account.
 from collections.abc import Callable
 
 from features.scans.few import accounts, feedback, invoices, subscriptions, support, touchpoints
-from features.scans.how import How
+from features.scans.how import LAID, USAGE, WIDE, How
 from features.scans.usage import events, kinds, users, visits, year
 
-__all__ = ["READ_ONCE", "SCANS", "WIDE", "How"]
+__all__ = ["LAID", "READ_ONCE", "SCANS", "USAGE", "WIDE", "How"]
 
-WIDE = frozenset({"events", "kinds", "year"})
-"""Scans that hand out one row a snapshot of an account, with columns that features are arithmetic over."""
 READ_ONCE = WIDE - {"year"}
 """Those whose features no other scan reads: they need no table of their own."""
 SCANS: dict[str, Callable[..., str]] = {

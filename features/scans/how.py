@@ -5,6 +5,14 @@ from datetime import datetime
 
 from features.stretches import Stretches
 
+WIDE = frozenset({"events", "kinds", "year"})
+"""Scans that hand out one row a snapshot of an account, with columns that features are arithmetic over."""
+
+USAGE = WIDE | {"users", "visits"}
+"""Scans of usage."""
+LAID = "scan_laid"
+"""The view of the features of all scans that are laid."""
+
 
 @dataclass(frozen=True)
 class How:
@@ -24,6 +32,10 @@ class How:
     spends: bool = False
     stretches: Stretches | None = None
     ranked: frozenset[str] = frozenset()
+
+    def is_laid(self, scan: str) -> bool:
+        """Whether a scan is made of stretches that are laid beside the rows of the spine."""
+        return self.stretches is not None if scan == "year" else scan in WIDE and self.shared is not None
 
     @property
     def shared(self) -> Stretches | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from features.engine import Engine
-from features.scans.how import KNOWN, How
+from features.scans.how import KNOWN, LAID, How
 from features.stretches import LONGEST, RECENT, Stretches
 
 WINDOWS = {"7": "age <= 7", "28": "age <= 28", "29_56": "age > 28 AND age <= 56", "84": "age <= 84"}
@@ -16,8 +16,6 @@ def events(engine: Engine, how: How) -> str:
 
     `weeks` adds up how many whole weeks ago each event was, `newest` and `oldest` are ages.
     """
-    if shared := how.shared:
-        return " UNION ALL ".join(shared.events(day) for day in how.days)
     amounts = {"events": "1", "quantity": "r.quantity", "value_cents": "r.value_cents"}
     windows = ", ".join(
         f"COALESCE(SUM(CASE WHEN {within} THEN {amount} ELSE 0 END), 0) AS {name}_{window}"
@@ -36,8 +34,6 @@ def events(engine: Engine, how: How) -> str:
 
 def kinds(engine: Engine, how: How) -> str:
     """Of each kind of event with features of its own how often in three windows, and the age of the newest."""
-    if shared := how.shared:
-        return " UNION ALL ".join(shared.kinds(day) for day in how.days)
     told = {window: f"COUNT(CASE WHEN {WINDOWS[window]} THEN 1 END)" for window in ("28", "29_56", "84")}
     told["newest"] = "MIN(c.age)"
     by_kind = ", ".join(f"{number} AS of_{name}" for name, number in told.items())
@@ -60,14 +56,12 @@ def year(engine: Engine, how: How) -> str:
 
     A visit is a session on a day: one that runs past midnight counts on both.
     """
-    if how.stretches is not None:
-        return " UNION ALL ".join(how.stretches.year(day) for day in how.days)
     rows = f"""SELECT r.account_id, c.snapshot_at, c.age, c.week_bits, r.session_id, r.value_cents
                FROM {_paired(engine, how, LONGEST)} WHERE {_known(how)}"""
     return f"""
-        SELECT account_id, snapshot_at, SUM(events) AS events, COUNT(session_id) AS visits,
-               SUM(CASE WHEN session_id IS NOT NULL THEN value_cents END) AS value_cents,
-               MIN(age) AS newest, MAX(age) AS oldest, BIT_OR(week_bits) AS week_bits
+        SELECT account_id, snapshot_at, SUM(events) AS year_events, COUNT(session_id) AS year_visits,
+               SUM(CASE WHEN session_id IS NOT NULL THEN value_cents END) AS year_value_cents,
+               MIN(age) AS year_newest, MAX(age) AS year_oldest, BIT_OR(week_bits) AS week_bits
         FROM (SELECT account_id, snapshot_at, session_id, age, COUNT(*) AS events, SUM(value_cents) AS value_cents,
                      BIT_OR(week_bits) AS week_bits
               FROM ({rows}) GROUP BY account_id, snapshot_at, session_id, age)
@@ -101,10 +95,11 @@ def visits(engine: Engine, how: How) -> str:
                    FROM ({_stretches(engine, how.days, shared, "visits")}) WHERE is_visit"""
     if not how.spends:
         return rows
+    year = LAID if how.is_laid("year") else "scan_year"
     return f"""
         SELECT v.account_id, v.snapshot_at, v.age, v.lines, v.value_cents,
                y.visits_364d AS visits, y."_visit_value_364d" AS all_cents
-        FROM ({rows}) v JOIN scan_year y ON y.account_id = v.account_id AND y.snapshot_at = v.snapshot_at"""
+        FROM ({rows}) v JOIN {year} y ON y.account_id = v.account_id AND y.snapshot_at = v.snapshot_at"""
 
 
 def _paired(engine: Engine, how: How, days: int) -> str:

@@ -50,11 +50,12 @@ def test_only_what_is_missing_is_computed(company: Any) -> None:
     assert kept(company).computed == ()
 
 
-@pytest.mark.parametrize("versions", [True, False], ids=["two clocks", "one clock"])
-def test_what_is_kept_is_what_is_built(company: Any, random_rows: Any, versions: bool) -> None:
+@pytest.mark.parametrize(
+    "left_out", [set(), {"known_at"}, {"known_at", "session_id"}], ids=["two clocks", "one clock", "no visits"]
+)
+def test_what_is_kept_is_what_is_built(company: Any, random_rows: Any, left_out: set[str]) -> None:
     made = random_rows(random.Random(7), [*"ab"], DATES, each=40)
-    if not versions:
-        made = {name: [{k: v for k, v in r.items() if k != "known_at"} for r in of] for name, of in made.items()}
+    made = {name: [{k: v for k, v in r.items() if k not in left_out} for r in of] for name, of in made.items()}
     company.stage(**made)
     kept(company, SPINE[:6])
     found = rows(kept(company))

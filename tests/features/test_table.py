@@ -476,7 +476,9 @@ def test_unknown_and_silent_accounts_have_counts_of_zero_and_unknowns(company: A
         } == {None}
 
 
-def test_rows_in_are_rows_out(company: Any) -> None:
+@pytest.mark.parametrize("at_once", [1, 60_000])
+def test_rows_in_are_rows_out(company: Any, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr("features.table.ROWS_AT_ONCE", at_once)
     spine = [("b", T), ("a", T), ("a", T), ("unknown", T), ("a", T - 28 * DAY)]
     term = {"account_id": "a", "started_at": "2024-02-15"}
     found = company.stage(usage=uses("2024-02-20"), subscriptions=[term]).features(spine)
