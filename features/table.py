@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features import calendar, ranks
-from features.catalogue import Catalogue
+from features.catalogue import KEYS, Catalogue
 from features.engine import Engine
 from features.joined import computed
 from features.replacing import replacing
@@ -44,7 +44,8 @@ def build_parts(
 
 def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
     """Write the parts of a feature table into one Parquet file, one after the other; it appears whole or not at all."""
-    with replacing(path) as partial, pq.ParquetWriter(partial, columns, compression="zstd") as file:
+    about = {"compression": "zstd", "write_statistics": list(KEYS)}  # nobody looks rows up by a feature
+    with replacing(path) as partial, pq.ParquetWriter(partial, columns, **about) as file:
         for part in parts:
             file.write_table(part)
 

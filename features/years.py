@@ -26,6 +26,7 @@ class Share:
         there = {name: laid[name].combine_chunks() for name in laid.column_names}
         nothing = pa.nulls(len(laid), pa.int8())
         self.counts = {name: _numbers(there.get(name, nothing)) for name in COUNTS}
+        self.most = {name: max(int(of.max(initial=0)), -int(of.min(initial=0))) for name, of in self.counts.items()}
         self.is_paid = there.get("value_cents", nothing).is_valid().to_numpy(zero_copy_only=False)
         self._day_bits = _numbers(there["day_bits"])
         self.newest, self.oldest = bits.newest(self._day_bits), bits.oldest(self._day_bits)
@@ -47,7 +48,7 @@ def added_up(shares: Sequence[tuple[Share, int]]) -> dict[str, pa.Array]:
     Raises:
         SourceError: the money of a year is more than 64 bits hold.
     """
-    sums = {name: _sum([share.counts[name] for share, _ in shares], name) for name in COUNTS}
+    sums = {name: _sum([share for share, _ in shares], name) for name in COUNTS}
     week_bits = np.zeros_like(sums["events"])
     newest = oldest = np.zeros_like(week_bits, np.int16)
     for share, days in shares:
@@ -68,11 +69,12 @@ def added_up(shares: Sequence[tuple[Share, int]]) -> dict[str, pa.Array]:
     return dict(zip(YEAR, columns, strict=True))
 
 
-def _sum(parts: Sequence[Numbers], name: str) -> Numbers:
-    most = sum(max(int(part.max(initial=0)), -int(part.min(initial=0))) for part in parts)
-    if most > np.iinfo(np.int64).max:
+def _sum(shares: Sequence[Share], name: str) -> Numbers:
+    if sum(share.most[name] for share in shares) > np.iinfo(np.int64).max:
         raise SourceError(f"usage: {name} of a year may add up to more than 64 bits hold; map them in a larger unit")
-    total: Numbers = np.add.reduce(parts, dtype=np.int64)
+    total = shares[0].counts[name].astype(np.int64)
+    for share in shares[1:]:
+        total += share.counts[name]
     return total
 
 
