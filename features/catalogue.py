@@ -12,6 +12,8 @@ from features.sources import Staged
 
 KEYS = ("account_id", "snapshot_at")
 """What a row of the feature table is about."""
+NUMBER = "_row"
+"""Number of a row on the way to the table."""
 
 LEVELS = 30
 """Most levels of one categorical feature; rarer ones are told apart no further."""
@@ -80,7 +82,8 @@ def declare(staged: Staged, vocabulary: Vocabulary) -> Catalogue:
         *commercial.features(vocabulary.categories),
     ]
     kept = tuple(f for f in declared if _is_mapped(f, staged))
-    own = {*KEYS, *(f.name for f in kept if f.needs[0] not in {f"accounts.{a}" for a in staged.attributes})}
+    own = {*KEYS, NUMBER, *(step.name for step in usage.steps())}
+    own |= {*(f.name for f in kept if f.needs[0] not in {f"accounts.{a}" for a in staged.attributes})}
     taken = [a for a in staged.attributes if a.lower() in own]
     if taken:
         raise SourceError(

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import calendar
-from features.catalogue import KEYS, Catalogue
+from features.catalogue import KEYS, NUMBER, Catalogue
 from features.declare import DERIVED, Feature
 from features.engine import Engine
 from features.scans import LAID, READ_ONCE, SCANS, USAGE, WIDE, How
@@ -16,7 +16,7 @@ PAIR = " AND ".join(f"{{0}}.{key} = {{1}}.{key}" for key in KEYS)
 def computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str:
     """SQL of the features of a group's rows, over tables that are made now.
 
-    Rows come in order, or in any order with their number `row` where scans were laid beside them.
+    Rows come in order, or in any order with their number `_row` where scans were laid beside them.
 
     Args:
         engine: with the staged sources.
@@ -52,9 +52,9 @@ def _lay(engine: Engine, catalogue: Catalogue, how: How, scans: list[str], group
     engine.lend("laid", pa.concat_tables(days))
     columns = ", ".join(column for scan in scans for column in how.stretches.made_of(scan))
     values = _values([f for f in (*catalogue.steps, *catalogue.features) if f.scan in scans])
-    numbered = f"SELECT account_id, snapshot_at, row, {columns} FROM laid WHERE row IS NOT NULL"
-    engine.view(LAID, f"SELECT account_id, snapshot_at, row, {values} FROM ({numbered})")
-    if sum(len(day) - day["row"].null_count for day in days) == len(rows):
+    numbered = f"SELECT account_id, snapshot_at, {NUMBER}, {columns} FROM laid WHERE {NUMBER} IS NOT NULL"
+    engine.view(LAID, f"SELECT account_id, snapshot_at, {NUMBER}, {values} FROM ({numbered})")
+    if sum(len(day) - day[NUMBER].null_count for day in days) == len(rows):
         return LAID
     return f"(SELECT l.* FROM {group} g JOIN {LAID} l ON {PAIR.format('l', 'g')})"  # some are wanted twice
 
@@ -69,7 +69,7 @@ def _join(catalogue: Catalogue, rows: str, laid: list[str], joined: list[str]) -
     columns = ", ".join(f'{_filled(f, "s" if f.scan in laid else f"scan_{f.scan}")} AS "{f.name}"' for f in plain)
     joins = " ".join(f"LEFT JOIN scan_{scan} ON {PAIR.format(f'scan_{scan}', 's')}" for scan in joined)
     derived = [f'CAST({f.sql} AS DOUBLE) AS "{f.name}"' for f in catalogue.features if f.scan == DERIVED]
-    keys = (*KEYS, "row") if laid else KEYS
+    keys = (*KEYS, NUMBER) if laid else KEYS
     table = f"SELECT {', '.join(f's.{key}' for key in keys)}, {columns} FROM {rows} s {joins}"
     if derived:
         table = f"SELECT *, {', '.join(derived)} FROM ({table})"

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.catalogue import NUMBER
+
 
 class Order:
     """Accounts in the order of their ids, each of them once."""
@@ -27,7 +29,7 @@ class Order:
         return pa.table({name: pc.if_else(is_there, rows[name], None) for name in rows.column_names}).combine_chunks()
 
     def numbered(self, wanted: pa.Array, day: datetime, first: int, columns: Mapping[str, pa.Array]) -> pa.Table:
-        """Laid columns with account_id, snapshot_at and `row`: the number of each wanted account, null for others.
+        """Laid columns with account_id, snapshot_at and `_row`: the number of each wanted account, null for others.
 
         Args:
             wanted: account ids, each of them once.
@@ -38,4 +40,4 @@ class Order:
         is_wanted = pc.is_in(self._account_ids, value_set=wanted).to_numpy(zero_copy_only=False)
         numbers = pa.array(np.cumsum(is_wanted, dtype=np.int32) + np.int32(first - 1), mask=~is_wanted)
         at = pa.array(np.full(len(is_wanted), np.datetime64(day, "us")))
-        return pa.table({"account_id": self._account_ids, "snapshot_at": at, "row": numbers, **columns})
+        return pa.table({"account_id": self._account_ids, "snapshot_at": at, NUMBER: numbers, **columns})

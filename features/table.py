@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features import calendar, ranks
-from features.catalogue import KEYS, Catalogue
+from features.catalogue import KEYS, NUMBER, Catalogue
 from features.engine import Engine
 from features.joined import computed
 from features.replacing import replacing
@@ -54,7 +54,7 @@ def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
 class Part:
     """A group of snapshots that is computed: `sql` gives its rows as `build` does; `done` rows are computed so far.
 
-    Where a `row` comes with them it is their number, in whose order `fetch` has them.
+    Where a `_row` comes with them it is their number, in whose order `fetch` has them.
     """
 
     days: tuple[datetime, ...]
@@ -64,12 +64,12 @@ class Part:
     def fetch(self, engine: Engine) -> pa.Table:
         """The rows, in order."""
         table = engine.query(self.sql)
-        if "row" not in table.column_names:
+        if NUMBER not in table.column_names:
             return table
-        numbers = table["row"].to_numpy()
+        numbers = table[NUMBER].to_numpy()
         if (np.diff(numbers) < 0).any():  # to sort all columns in the engine would take longer
             table = table.take(np.argsort(numbers))
-        return table.drop_columns("row")
+        return table.drop_columns(NUMBER)
 
 
 def compute(

@@ -72,5 +72,5 @@ def test_accounts_are_laid_in_order_and_who_is_not_there_is_null() -> None:
 
 def test_wanted_accounts_are_numbered_on_from_the_first() -> None:
     found = Order(pa.array(["a", "b", "c"])).numbered(pa.array(["c", "a"]), datetime(2024, 1, 1), 7, {})
-    assert found["row"].to_pylist() == [7, None, 8]
+    assert found["_row"].to_pylist() == [7, None, 8]
     assert found["account_id"].to_pylist() == ["a", "b", "c"]

@@ -6,6 +6,7 @@ from random import Random
 import duckdb
 import pytest
 
+from features.catalogue import Vocabulary, declare
 from features.errors import SourceError
 
 USAGE = '[sources.usage]\npath = "usage.csv"\n[churn]\nkind = "inactivity"\n'
@@ -478,6 +479,14 @@ def test_an_attribute_cannot_take_a_canonical_name(files, staged):
     files(usage="account_id,at\na,2025-01-02\n", accounts="account_id\na\n")
     with pytest.raises(SourceError, match="segment is the name of a canonical column"):
         staged('[sources.accounts]\npath = "accounts.csv"\nattributes = ["segment = 1"]\n' + USAGE)
+
+
+@pytest.mark.parametrize("name", ["events_28d", "Snapshot_At", "_row", "_events_364d"])
+def test_an_attribute_cannot_take_the_name_of_a_column_of_the_feature_table(files, staged, name):
+    files(usage="account_id,at\na,2025-01-02\n", accounts="account_id\na\n")
+    done = staged(f'[sources.accounts]\npath = "accounts.csv"\nattributes = ["{name} = 1"]\n' + USAGE)
+    with pytest.raises(SourceError, match=f"{name} is the name of a feature"):
+        declare(done, Vocabulary((), (), {}))
 
 
 def test_an_expression_that_fails_on_a_row_names_its_source(files, staged):
