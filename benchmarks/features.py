@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
+from operator import itemgetter
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -78,8 +79,9 @@ def keepwell(folder: Path, keeps: Callable[[Any], bool]) -> dict[str, float]:
         catalogue = replace(catalogue, steps=steps)
         spine(settings, engine, staged, SNAPSHOTS)
         check, began, worked = process_time() - worked, perf_counter(), process_time()
-        parts = (part for _, part in build_parts(engine, staged, catalogue))
-        write(parts, schema(catalogue), folder / "keepwell.parquet")
+        write(
+            map(itemgetter(1), build_parts(engine, staged, catalogue)), schema(catalogue), folder / "keepwell.parquet"
+        )
         took = {"seconds": perf_counter() - began, "cpu_seconds": process_time() - worked, "check": check}
     return {"features": len(catalogue.names), **took}
 

@@ -78,6 +78,7 @@ def keep(engine: Engine, staged: Staged, catalogue: Catalogue, home: Path, tell:
             for day in part.days:
                 write([table.filter(pc.field("snapshot_at") == day)], table.schema, files[day])
                 drop_others(files[day])
+            del table  # while the next one is computed
             tell(part.done, sum(rows[day] for day in missing))
     return Kept(folder, files, tuple(missing), schema(catalogue))
 

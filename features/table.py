@@ -48,6 +48,7 @@ def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
     with replacing(path) as partial, pq.ParquetWriter(partial, columns, **about) as file:
         for part in parts:
             file.write_table(part)
+            del part  # while the next one is computed
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,7 @@ def _baseline(
         if not (past["account_id"].to_numpy() == accounts[at:done]).all():
             raise ServingError("baseline rows do not line up with the book; this is a bug, please report it")
         _only_when_there(matrix(bundle, past, into=values[at:done]), past)
+        del past  # while the next one is computed
         at = done
         tell("features", 1 + done // n, DATES)
     return medians(values.reshape(len(BASELINE_DAYS), n, -1)).copy()  # the other dates' values go

@@ -1,5 +1,6 @@
 """What was delivered, and what is made of it: init, check, catalogue, features."""
 
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -108,7 +109,7 @@ def features(
             found = keep(engine, staged, catalogue, settings.home_dir, lambda done, all_: tell("features", done, all_))
             write(found.parts(), found.schema, output)
         else:
-            write((part for _, part in build_parts(engine, staged, catalogue)), schema(catalogue), output)
+            write(map(itemgetter(1), build_parts(engine, staged, catalogue)), schema(catalogue), output)
     computed = found.computed if is_kept else tuple(sorted(as_of))
     told = {"rows": rows, "as_of": sorted(as_of), "computed": computed, "out": output}
     show(
