@@ -16,7 +16,7 @@ PAIR = " AND ".join(f"{{0}}.{key} = {{1}}.{key}" for key in KEYS)
 def computed(engine: Engine, catalogue: Catalogue, how: How, group: str) -> str:
     """SQL of the features of a group's rows, over tables that are made now.
 
-    Rows come in order, or in any order with their number `_row` where scans were laid beside them.
+    Rows come in order; if nothing but laid scans is beside them, in any order with their number `_row`.
 
     Args:
         engine: with the staged sources.
@@ -73,8 +73,10 @@ def _join(catalogue: Catalogue, rows: str, laid: list[str], joined: list[str]) -
     table = f"SELECT {', '.join(f's.{key}' for key in keys)}, {columns} FROM {rows} s {joins}"
     if derived:
         table = f"SELECT *, {', '.join(derived)} FROM ({table})"
-    names = ", ".join(f'"{name}"' for name in (*keys, *catalogue.names))
-    return f"SELECT {names} FROM ({table}) {'' if laid else 'ORDER BY snapshot_at, account_id'}"
+    names = ", ".join(f'"{name}"' for name in (*KEYS, *catalogue.names))
+    if laid and not joined:
+        return f"SELECT {names}, {NUMBER} FROM ({table})"
+    return f"SELECT {names} FROM ({table}) ORDER BY {NUMBER if laid else 'snapshot_at, account_id'}"
 
 
 def _filled(feature: Feature, scan: str) -> str:

@@ -55,7 +55,7 @@ def write(parts: Iterable[pa.Table], columns: pa.Schema, path: Path) -> None:
 class Part:
     """A group of snapshots that is computed: `sql` gives its rows as `build` does; `done` rows are computed so far.
 
-    Where a `_row` comes with them it is their number, in whose order `fetch` has them.
+    Where a `_row` comes with them it is their number, in whose order `fetch` has them; they mostly lie in it.
     """
 
     days: tuple[datetime, ...]
@@ -68,7 +68,7 @@ class Part:
         if NUMBER not in table.column_names:
             return table
         numbers = table[NUMBER].to_numpy()
-        if (np.diff(numbers) < 0).any():  # to sort all columns in the engine would take longer
+        if (np.diff(numbers) < 0).any():
             table = table.take(np.argsort(numbers))
         return table.drop_columns(NUMBER)
 
