@@ -114,7 +114,7 @@ class Stretches:
         """The year's part of a stretch; where nothing keeps it, of what the last 84 days need anyway."""
         if end not in self._years:
             near = None if self._sums.has_visits or self._file else self._laid.get(("events", end))
-            self._years[end] = Share(self._lay(self._kept(end)) if near is None else near)
+            self._years[end] = Share(near.select(["events", "day_bits"]) if near else self._lay(self._kept(end)))
         return self._years[end]
 
     def _in_order(self, scan: str, end: datetime) -> pa.Table:

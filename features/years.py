@@ -19,7 +19,7 @@ class Share:
     """What each account did in part of a year; ages are counted back from its end.
 
     Args:
-        laid: what `Sums.by_account` or `Sums.for_year` gave, in the order of accounts.
+        laid: what `Sums.for_year` gave, in the order of accounts.
     """
 
     def __init__(self, laid: pa.Table) -> None:
