@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.bits import Numbers
 from features.catalogue import NUMBER
 
 
@@ -41,3 +42,9 @@ class Order:
         numbers = pa.array(np.cumsum(is_wanted, dtype=np.int32) + np.int32(first - 1), mask=~is_wanted)
         at = pa.array(np.full(len(is_wanted), np.datetime64(day, "us")))
         return pa.table({"account_id": self._account_ids, "snapshot_at": at, NUMBER: numbers, **columns})
+
+
+def numbers(column: pa.Array) -> Numbers:
+    """A column of whole numbers, with 0 for what is not known."""
+    found: Numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return found

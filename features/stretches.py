@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from features import bits
 from features.catalogue import Catalogue
 from features.dialect import quoted
 from features.engine import Engine
-from features.laid import Order
+from features.laid import Order, numbers
 from features.replacing import drop_others
 from features.sums import DAYS, NEAR, Sums
 from features.years import YEAR, Share, added_up
@@ -171,7 +170,7 @@ class Stretches:
 
 def _with_ages(laid: pa.Table) -> pa.Table:
     """With the ages of the newest and the oldest day of each account."""
-    days = laid["day_bits"].combine_chunks().fill_null(0).to_numpy().astype(np.int64)
+    days = numbers(laid["day_bits"].combine_chunks())
     for name, age in (("newest", bits.newest(days)), ("oldest", bits.oldest(days))):
         laid = laid.append_column(name, pa.array(age, mask=days == 0))
     return laid

@@ -8,6 +8,7 @@ import pyarrow as pa
 from features import bits
 from features.bits import Numbers
 from features.errors import SourceError
+from features.laid import numbers
 
 YEAR = ("year_events", "year_visits", "year_value_cents", "year_newest", "year_oldest", "week_bits")
 """Columns of `scans.year`."""
@@ -25,10 +26,10 @@ class Share:
     def __init__(self, laid: pa.Table) -> None:
         there = {name: laid[name].combine_chunks() for name in laid.column_names}
         nothing = pa.nulls(len(laid), pa.int8())
-        self.counts = {name: _numbers(there.get(name, nothing)) for name in COUNTS}
+        self.counts = {name: numbers(there.get(name, nothing)) for name in COUNTS}
         self.most = {name: max(int(of.max(initial=0)), -int(of.min(initial=0))) for name, of in self.counts.items()}
         self.is_paid = there.get("value_cents", nothing).is_valid().to_numpy(zero_copy_only=False)
-        self._day_bits = _numbers(there["day_bits"])
+        self._day_bits = numbers(there["day_bits"])
         self.newest, self.oldest = bits.newest(self._day_bits), bits.oldest(self._day_bits)
         self._weeks: dict[int, Numbers] = {}
 
@@ -76,9 +77,3 @@ def _sum(shares: Sequence[Share], name: str) -> Numbers:
     for share in shares[1:]:
         total += share.counts[name]
     return total
-
-
-def _numbers(column: pa.Array) -> Numbers:
-    """A column, with 0 for what is not known."""
-    numbers: Numbers = column.fill_null(0).to_numpy(zero_copy_only=False)
-    return numbers
